@@ -32,9 +32,13 @@ pub use rmcp::model;
 /// The crates whose types are in the signatures of this crate.
 pub use {schemars, serde_json};
 
+pub use crate::audit::{
+    AuditEvent, AuditFact, AuditFacts, AuditFile, AuditOutcome, AuditPrimitive, AuditRecord,
+    AuditRequirement, AuditSink, AuditSync, FactSource,
+};
 pub use crate::guard::{
-    CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
-    Role, Scope,
+    CallerFacts, Check, ExplainedDecision, ExplainedRequirement, Explanation, Feature, Guard,
+    Permission, Plan, Policy, Requirement, Reverification, Role, Scope,
 };
 #[cfg(feature = "stdio")]
 pub use crate::identity::LocalUser;
@@ -68,6 +72,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "fuzz.rs"]
 pub mod __fuzz;
+mod audit;
 mod clerk;
 mod clock;
 mod guard;
@@ -86,6 +91,7 @@ mod server;
 mod stdio;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tools;
 
 /// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]

@@ -93,18 +93,29 @@ pub(crate) fn would_allow(
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> bool {
-    let denied = |caller| {
-        let named_by = NamedBy::default();
-        Question {
-            guard,
-            caller,
-            organization,
-            named_by,
-            server_scopes,
-        }
-        .denied()
+    supposed(guard, caller, organization, server_scopes).is_ok()
+}
+
+/// Returns the decision that [`decide`] would make about such a caller. Makes no proof.
+pub(crate) fn supposed(
+    guard: &Guard,
+    caller: Option<&TokenFacts<'_>>,
+    organization: Option<&Org>,
+    server_scopes: &[String],
+) -> Result<(), NotAuthorized> {
+    if guard.is_public() {
+        return Ok(());
+    }
+    let question = Question {
+        guard,
+        caller: caller.ok_or(NotAuthorized::Unauthenticated)?,
+        organization,
+        named_by: NamedBy::default(),
+        server_scopes,
     };
-    guard.is_public() || caller.is_some_and(|caller| denied(caller).is_none())
+    question
+        .denied()
+        .map_or(Ok(()), |denied| Err(NotAuthorized::Denied(denied)))
 }
 
 fn unavailable(unavailable: &Unavailable) -> NotAuthorized {

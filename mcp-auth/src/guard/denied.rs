@@ -127,7 +127,7 @@ impl Denied {
     }
 
     /// Returns the names of the missing values. Each alternative is one text in the list.
-    fn names(&self) -> Vec<Cow<'_, str>> {
+    pub(crate) fn names(&self) -> Vec<Cow<'_, str>> {
         match self {
             Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
             Self::TokenKind(kinds) => kinds.iter().map(|kind| kind.name().into()).collect(),

@@ -147,6 +147,18 @@ impl Requirement {
         self.fact() == Fact::Recency
     }
 
+    /// Returns the name of the fact that the requirement is about, for explanations. `None` for a choice.
+    pub(super) fn source(self) -> Option<&'static str> {
+        match self.fact() {
+            Fact::Alternatives => None,
+            Fact::Billing | Fact::Recency => Some("session"),
+            Fact::Membership => Some("membership"),
+            Fact::Organization => Some("organization"),
+            Fact::Policy => Some("policy"),
+            Fact::Scope | Fact::Token => Some("token"),
+        }
+    }
+
     /// Returns the kind of fact that the requirement is about. No other code classifies requirements.
     fn fact(self) -> Fact {
         match self {

@@ -85,8 +85,17 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
-    let signed_in = authenticate(site, head, fields).await?.is_some();
-    body_limit(site, declared, signed_in).map(drop)
+    let signed_in = authenticate(site, head, fields).await;
+    let admitted = signed_in.and_then(|one| body_limit(site, declared, one.is_some()));
+    admitted.map(drop).map_err(|refusal| counted(site, refusal))
+}
+
+/// Counts a refused sign-in for the audit log, and returns the refusal.
+fn counted(site: &Site, refusal: Refusal) -> Refusal {
+    if let Some(reason) = refusal.of_sign_in() {
+        site.endpoint.refused_sign_in(reason);
+    }
+    refusal
 }
 
 async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
@@ -134,7 +143,9 @@ async fn respond(
     if is_post {
         check_head(site, fields, declared)?;
     }
-    let (caller, token) = authenticate(site, head, fields).await?.unzip();
+    let signed_in = authenticate(site, head, fields).await;
+    let signed_in = signed_in.map_err(|refusal| counted(site, refusal))?;
+    let (caller, token) = signed_in.unzip();
     if !is_post {
         if caller.is_none()
             && let Some(page) = site.page(head, fields)
@@ -152,14 +163,15 @@ async fn respond(
         return Err(if is_connected {
             Refusal::Method(session::methods(site)).into()
         } else {
-            Refusal::SignIn(Vec::new()).into()
+            counted(site, Refusal::SignIn(Vec::new())).into()
         });
     }
     let party = match &caller {
         Some(caller) => caller.party(),
         None => Party::Stranger(site.network(head)),
     };
-    let body = read(site, declared, body, party).await?;
+    let body = read(site, declared, body, party).await;
+    let body = body.map_err(|refusal| counted(site, refusal))?;
     let url_org = url_org(site, head);
     message(
         site.endpoint
@@ -338,6 +350,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
                 RefusedMessage::NoThread => Refusal::NoThread,
                 RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
                 RefusedMessage::Subscriptions => Refusal::Subscriptions,
+                RefusedMessage::Unaudited => Refusal::Unaudited,
                 RefusedMessage::Unavailable(unavailable) => {
                     Refusal::Unavailable(unavailable.retry_after)
                 }

@@ -9,7 +9,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW
 use bytes::Bytes;
 
 use crate::identity::TokenError;
-use crate::protocol::{Challenger, Problem, WiderToken, seconds};
+use crate::protocol::{Challenger, NO_TOKEN, Problem, WiderToken, seconds};
 
 /// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,6 +65,8 @@ pub(super) enum Refusal {
     TokenInQuery,
     /// 413: the body is longer than the limit.
     TooLarge,
+    /// 503: the audit log has no room for the record of the call, so the call did not run.
+    Unaudited,
     /// 503: data that the decision needs cannot be looked up now.
     Unavailable(Duration),
     /// 400: the session has no event with the id in `Last-Event-ID`.
@@ -86,6 +88,43 @@ pub(super) struct Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, id: None }
+    }
+}
+
+impl Refusal {
+    /// Returns the reason of a refused sign-in, for the audit log. `None` if the request was refused for another reason.
+    pub(super) fn of_sign_in(&self) -> Option<&'static str> {
+        match self {
+            Self::Failures(_) => Some("too-many-failures"),
+            Self::InvalidToken(error) => Some(error.reason()),
+            Self::Misconfigured => Some("server-key-refused"),
+            Self::NewTokens(_) => Some("too-many-new-tokens"),
+            Self::SeveralCredentials => Some("several-credentials"),
+            Self::SignIn(_) => Some(NO_TOKEN),
+            Self::TokenInQuery => Some("token-in-query"),
+            Self::Unavailable(_) => Some("issuer-unavailable"),
+            Self::Bodies
+            | Self::BrokenBody
+            | Self::Busy
+            | Self::Contradiction
+            | Self::Host
+            | Self::Method(_)
+            | Self::MoreScope(_)
+            | Self::NoEvents
+            | Self::NoEventsAccepted
+            | Self::NoSession
+            | Self::NoThread
+            | Self::NotAcceptable
+            | Self::Origin
+            | Self::SessionMissing
+            | Self::SlowBody
+            | Self::Subscriptions
+            | Self::TooLarge
+            | Self::Unaudited
+            | Self::UnknownEvent
+            | Self::UnsupportedMediaType
+            | Self::UnsupportedVersion => None,
+        }
     }
 }
 
@@ -160,6 +199,7 @@ impl Refused {
                 "payload_too_large",
                 "The body is longer than this server reads",
             ),
+            Refusal::Unaudited => problem(Problem::unaudited()),
             Refusal::Unavailable(wait) => problem(Problem::unreachable(*wait)),
             Refusal::UnknownEvent => invalid(
                 "The session has no event with this Last-Event-ID, or the event was already removed",

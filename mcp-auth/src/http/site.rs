@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::dev::{Payload, RequestHead};
-use actix_web::http::Method;
+use actix_web::http::{Method, Uri};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use crate::clerk::Metadata;
-#[cfg(feature = "testing")]
-use crate::identity::AuthError;
-use crate::identity::{Authenticator, Clock, LogThrottle};
+use crate::guard::{ExplainedDecision, Explanation};
+use crate::identity::{AuthError, Authenticator, Clock, LogThrottle, UrlOrg};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
@@ -29,6 +28,7 @@ use super::failures::Failures;
 use super::forwarded::Clients;
 use super::gate::{Gate, GateLog};
 use super::head::Fields;
+use super::org_query;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
 
@@ -253,6 +253,49 @@ impl Site {
     #[cfg(feature = "testing")]
     pub(crate) fn authority(&self) -> &str {
         &self.canonical.authority
+    }
+
+    /// Returns the organization that the query of a URL names, if the server reads it.
+    fn organization_of(&self, query: Option<&str>) -> UrlOrg {
+        match query {
+            Some(query) if self.endpoint.reads_url_org() => {
+                let url = Uri::try_from(format!("/?{query}"));
+                url.map_or(UrlOrg::Malformed, |url| org_query::read(&url))
+            }
+            Some(_) | None => UrlOrg::Absent,
+        }
+    }
+
+    /// Explains why the caller of a token may or may not use a tool, a prompt or a resource. `query` is that of the endpoint's
+    /// URL. `None` if there is nothing of this name.
+    pub(crate) async fn explain(
+        &self,
+        token: Option<&str>,
+        query: Option<&str>,
+        name: &str,
+    ) -> Option<Explanation> {
+        let url = self.organization_of(query);
+        let caller = match token {
+            Some(token) => self.authenticator.authenticate(token).await.map(Some),
+            None => Ok(None),
+        };
+        match caller {
+            Ok(caller) => self.endpoint.explain(caller.as_ref(), &url, name).await,
+            Err(error) => {
+                let mut explanation = self.endpoint.explain(None, &url, name).await?;
+                explanation.decision = ExplainedDecision::NotSignedIn;
+                explanation.reason = Some(match error {
+                    AuthError::Invalid(error) => {
+                        format!("the token is refused: {}", error.reason())
+                    }
+                    AuthError::FailsOften
+                    | AuthError::Misconfigured
+                    | AuthError::OverBudget(_)
+                    | AuthError::Unavailable(_) => "the token cannot be verified now".to_owned(),
+                });
+                Some(explanation)
+            }
+        }
     }
 
     /// Returns the reason why a token is refused, in the words of the log.

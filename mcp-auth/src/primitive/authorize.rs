@@ -37,6 +37,19 @@ pub(crate) struct AccessRule {
     pub(crate) takes_code: bool,
 }
 
+impl AccessRule {
+    /// Returns what decides after the guard, in words.
+    pub(crate) fn after_guard(&self) -> Vec<String> {
+        let rule = self
+            .rule
+            .map(|rule| format!("authorize {rule} decides, with the arguments"));
+        let confirms = self
+            .confirms
+            .then(|| "a person must confirm the call".to_owned());
+        rule.into_iter().chain(confirms).collect()
+    }
+}
+
 impl fmt::Display for AccessRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.guard)?;

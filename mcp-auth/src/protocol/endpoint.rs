@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::audit::Audit;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
@@ -18,23 +19,26 @@ use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
+use super::decisions::{DecisionOutcome, Decisions};
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
+use super::method::Method;
 use super::notification::{self, Asked};
 use super::rates::Rates;
-use super::record::CallLog;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
+mod auditing;
 mod call;
 mod config;
 mod converse;
 mod denial;
+mod explain;
 mod freshness;
 mod list;
 mod list_watch;
@@ -71,7 +75,7 @@ pub(crate) struct Endpoint {
     log_levels: LogLevels,
     /// `None` if legacy clients get no sessions.
     sessions: Option<Sessions>,
-    log: Arc<CallLog>,
+    decisions: Arc<Decisions>,
 }
 
 /// The sender of a request.
@@ -189,7 +193,10 @@ impl Endpoint {
                 } => Some(Sessions::new(Arc::clone(&config.clock))),
                 Transport::Stdio => Some(Sessions::of_process(Arc::clone(&config.clock))),
             },
-            log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
+            decisions: Arc::new(Decisions::new(
+                Arc::clone(&config.clock),
+                config.audit.clone(),
+            )),
             config,
         }
     }
@@ -249,6 +256,7 @@ impl Endpoint {
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
+                self.refused_sign_in(NO_TOKEN);
                 return Response::Refused {
                     id: None,
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
@@ -266,11 +274,20 @@ impl Endpoint {
         };
         if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
+            self.refused_sign_in(NO_TOKEN);
             return refused(RefusedMessage::SignIn { scopes });
         }
         if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
         {
+            let (method, outcome) = (Method::of(&message.method), DecisionOutcome::Denied);
+            self.decisions.refused(
+                method,
+                Some(caller),
+                outcome,
+                Some(&denied),
+                &denied.in_log(),
+            );
             let challenge = self.challenge(&denied, (caller, None), challenger);
             return match (challenge, id) {
                 (Some(challenge), _) => refused(RefusedMessage::MoreScope(Box::new(WiderToken {
@@ -292,6 +309,16 @@ impl Endpoint {
             // Only a call of a session asks questions in this way, and `respond` has already answered that call.
             Err(Stopped::Asking(_)) => Response::Accepted,
         }
+    }
+
+    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
+    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
+        self.decisions.refused_sign_in(reason);
+    }
+
+    /// Returns the audit log, if the server has one.
+    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
+        self.decisions.audit()
     }
 
     /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
@@ -463,3 +490,6 @@ fn not_found(era: Era) -> Stopped {
         modern: era == Era::Modern,
     })
 }
+
+/// The reason of a refused sign-in: the request needs a token and has none.
+pub(crate) const NO_TOKEN: &str = "token-missing";

@@ -280,6 +280,7 @@ pub(super) struct Meta<'a> {
     capabilities: Option<&'a str>,
     progress_token: Option<&'a str>,
     log_level: Option<&'a str>,
+    traceparent: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -299,6 +300,7 @@ impl<'a> Meta<'a> {
                 }
                 "progressToken" => twice(&mut meta.progress_token, value.value()?),
                 "io.modelcontextprotocol/logLevel" => twice(&mut meta.log_level, value.value()?),
+                "traceparent" => twice(&mut meta.traceparent, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -324,6 +326,11 @@ impl<'a> Meta<'a> {
     pub(super) fn log_level(&self) -> Option<Cow<'a, str>> {
         let level = self.log_level.filter(|level| *level != "null")?;
         Some(spelled(level).unwrap_or_default())
+    }
+
+    /// The trace context of the request. `None` if it is absent, or is not a string.
+    pub(super) fn traceparent(&self) -> Option<Cow<'a, str>> {
+        self.traceparent.and_then(spelled)
     }
 
     /// The capabilities of the client, as written in the body. `None` if they are absent, or are not an object.

@@ -4,12 +4,14 @@
 //! verified caller. It returns a [`Response`]. It does not depend on an HTTP framework: the module
 //! `http` turns the [`Response`] into an HTTP response, and the module `stdio` into lines.
 
+mod audited;
 mod calls;
 mod challenge;
 mod completion;
 mod confirmation_code;
 mod confirmations;
 mod cursor;
+mod decisions;
 mod driver;
 mod endpoint;
 mod envelope;
@@ -19,6 +21,7 @@ mod error;
 pub(crate) mod fuzz;
 mod lists;
 mod log_levels;
+mod method;
 mod notification;
 #[cfg(feature = "stdio")]
 mod outline;
@@ -43,8 +46,8 @@ pub(crate) use self::challenge::{Challenge, Challenger};
 pub use self::confirmations::ConfirmationStore;
 pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
-    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo, SessionRefusal,
-    SessionRequestHead, StreamEvent, Transport,
+    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, NO_TOKEN, Sender, ServerInfo,
+    SessionRefusal, SessionRequestHead, StreamEvent, Transport,
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
@@ -119,6 +122,8 @@ pub(crate) enum RefusedMessage {
     SignIn { scopes: Vec<String> },
     /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
     Subscriptions,
+    /// The audit log has no room for the record of the call, so the call did not run: HTTP 503.
+    Unaudited,
     /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }

@@ -52,6 +52,10 @@ impl Problem {
         Self::new(503, "temporarily_unavailable", description).later(wait)
     }
 
+    pub(crate) fn unaudited() -> Self {
+        Self::unavailable("The audit log is full", Duration::from_secs(5))
+    }
+
     pub(crate) fn bodies() -> Self {
         Self::unavailable(
             "Too many bytes of request bodies in flight",

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -58,6 +58,19 @@ pub(super) struct Binding<'a> {
 impl StateKey {
     pub(crate) fn new(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns a key for another purpose. The key does not reveal this key.
+    pub(crate) fn derived(&self, purpose: &str) -> [u8; KEY_LEN] {
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &self.0),
+            purpose.as_bytes(),
+        );
+        let mut derived = [0; KEY_LEN];
+        for (byte, tag) in derived.iter_mut().zip(tag.as_ref()) {
+            *byte = *tag;
+        }
+        derived
     }
 
     fn prepared(&self) -> Option<RandomizedNonceKey> {

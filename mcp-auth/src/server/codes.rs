@@ -160,6 +160,10 @@ codes! {
         "another process with the same keys would accept a confirmation a second time";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "only a server with the same key can continue a call that waits for a person";
+    Fatal AUDIT_FILE_FAILED "audit-file-failed"
+        "decisions would have no record";
+    Fatal AUDIT_FAILED "audit-failed"
+        "decisions would have no record";
     Fatal THREADS_FAILED "threads-failed"
         "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"

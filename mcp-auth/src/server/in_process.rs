@@ -99,6 +99,7 @@ impl ServerBuilder {
         connect: impl FnOnce(&TokenPolicy) -> Result<(Authenticator, Organizations), PemError>,
     ) -> Result<Parts, Finding> {
         let env = Environment::of(&|_| None);
+        self.audit.collects = true;
         let has_machine_key = self.clerk.machine_secret_key.is_some();
         // In production the environment may name the machine, but a test does not read the
         // environment.
@@ -134,6 +135,7 @@ impl ServerBuilder {
             transport: Transport::Http {
                 legacy_sessions: settings.legacy_sessions,
             },
+            audit: settings.audit,
             policy,
             identity: Identity {
                 authenticator,

@@ -9,6 +9,7 @@ mod date;
 mod emulator;
 mod environment;
 mod error;
+mod explain;
 mod finding;
 #[cfg(feature = "testing")]
 mod in_process;

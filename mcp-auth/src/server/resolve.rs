@@ -10,8 +10,8 @@ use crate::limits::Networks;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
 use super::builder::{
-    Address, Allowed, ClerkSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, audience,
-    descriptors, tokens,
+    Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, ServerBuilder,
+    StateKeys, audience, descriptors, tokens,
 };
 use super::check::{address, organizations, panics, schemas};
 use super::codes::{self, Code, Level};
@@ -64,6 +64,7 @@ pub(super) struct Settings {
     pub(super) state_keys: Result<StateKeys, Finding>,
     /// True if legacy clients get sessions.
     pub(super) legacy_sessions: bool,
+    pub(super) audit: AuditSettings,
     /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
@@ -103,6 +104,7 @@ impl Settings {
             registry,
             state_keys,
             legacy_sessions: legacy_sessions.unwrap_or_default(),
+            audit: builder.audit.resolve(env, findings),
             machine_id: builder.clerk.machine_id(env).source,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::guard::is_within;
 use crate::primitive::{PrimitiveInfo, Registration};
+use crate::tools;
 
 use super::codes;
 use super::finding::Finding;
@@ -91,13 +92,18 @@ impl Selection {
             );
         }
         let narrowed = modules.iter().any(|module| {
-            linked().any(|tool| tool.package() == self.package && is_within(tool.module(), module))
+            linked().any(|tool| self.owns(&tool) && is_within(tool.module(), module))
         });
         Ok(Selected {
             selection: self,
             modules,
             narrowed,
         })
+    }
+
+    /// Reports whether the calling package declares the tool. A ready tool of this crate belongs to no package.
+    fn owns(&self, tool: &PrimitiveInfo) -> bool {
+        tool.package() == self.package && !is_ready(tool)
     }
 
     /// The finding that no tool is served.
@@ -118,7 +124,8 @@ impl Selection {
     }
 
     fn nothing_in(&self, path: &str) -> Finding {
-        let modules: BTreeSet<_> = linked().map(|tool| tool.module()).collect();
+        let declared = linked().filter(|tool| !is_ready(tool));
+        let modules: BTreeSet<_> = declared.map(|tool| tool.module()).collect();
         let modules: Vec<_> = modules.into_iter().collect();
         let others = match modules.as_slice() {
             [] => "no linked module declares a tool".to_owned(),
@@ -131,20 +138,18 @@ impl Selection {
 
 impl Selected<'_> {
     pub(super) fn serves(&self, tool: &PrimitiveInfo) -> bool {
-        let Selection {
-            package, condition, ..
-        } = self.selection;
+        let condition = &self.selection.condition;
         let named = || {
             let mut modules = self.modules.iter();
             modules.any(|module| is_within(tool.module(), module))
         };
-        let own = tool.package() == *package && !self.narrowed;
+        let own = self.selection.owns(tool) && !self.narrowed;
         (own || named()) && condition.as_ref().is_none_or(|holds| holds(tool))
     }
 
     /// Logs the linked tools that the server does not serve, sorted by module.
     pub(super) fn log_unserved(&self) {
-        let unserved = linked().filter(|tool| !self.serves(tool));
+        let unserved = linked().filter(|tool| !self.serves(tool) && !is_ready(tool));
         let unserved: BTreeSet<_> = unserved.map(|tool| (tool.module(), tool.name())).collect();
         if unserved.is_empty() {
             return;
@@ -167,6 +172,11 @@ impl fmt::Debug for Selection {
             .field("named", &self.named)
             .finish_non_exhaustive()
     }
+}
+
+/// Reports whether a tool is a ready tool, which only a method of the builder switches on.
+fn is_ready(tool: &PrimitiveInfo) -> bool {
+    is_within(tool.module(), tools::MODULE)
 }
 
 fn linked() -> impl Iterator<Item = PrimitiveInfo> {

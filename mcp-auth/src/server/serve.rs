@@ -9,7 +9,9 @@ use std::sync::Arc;
 use actix_http::{Request, Response};
 use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
+use serde_json::json;
 
+use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 use crate::protocol::RunningTasks;
 
@@ -17,6 +19,7 @@ use super::builder::ServerBuilder;
 use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
+use super::explain;
 use super::finding::{Finding, Findings, Severity, counted};
 use super::log;
 use super::matrix::AccessMatrix;
@@ -40,6 +43,7 @@ pub struct RunningServer {
     issuer: String,
     handle: ServerHandle,
     tasks: Arc<RunningTasks>,
+    audit: Option<Arc<Audit>>,
 }
 
 impl RunningServer {
@@ -63,6 +67,7 @@ impl RunningServer {
         // The workers run the MCP tasks, so the tasks must end before the workers.
         self.tasks.stop().await;
         self.handle.stop(true).await;
+        close(self.audit).await;
     }
 }
 
@@ -90,6 +95,10 @@ impl ServerBuilder {
     /// print it in another format. The matrix needs no Clerk instance and no network, but the code
     /// must set the state that the tools take.
     ///
+    /// With `MCP_AUTH=explain` in the environment, `serve` prints an [`Explanation`](crate::Explanation) instead of serving,
+    /// and with `explain-json` as JSON: why a caller may or may not use a tool. The facts about the caller are JSON in
+    /// `MCP_AUTH_CALLER`, or in the standard input if that variable is unset.
+    ///
     /// # Errors
     ///
     /// - [`build`](Self::build) fails.
@@ -104,12 +113,13 @@ impl ServerBuilder {
         write_log_to_stderr(env);
         let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
-        let tasks = server.tasks();
+        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
-        until_stopped(running, &tasks).await?;
-        Ok(())
+        let ended = until_stopped(running, &tasks).await;
+        close(audit).await;
+        Ok(ended?)
     }
 
     /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
@@ -159,7 +169,7 @@ impl ServerBuilder {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
         let issuer = server.report.issuer.clone();
-        let tasks = server.tasks();
+        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         let handle = running.handle();
         tokio::spawn(running);
@@ -168,6 +178,7 @@ impl ServerBuilder {
             issuer,
             handle,
             tasks,
+            audit,
         })
     }
 
@@ -214,11 +225,20 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
         return Ok(None);
     };
     let write = match value.as_str() {
+        "explain" => {
+            let all = explain::explain(builder, &env)?;
+            let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+            return Ok(Some(texts.join("\n")));
+        }
+        "explain-json" => {
+            let all = json!(explain::explain(builder, &env)?);
+            return Ok(Some(format!("{all:#}\n")));
+        }
         "tools" => |matrix: &AccessMatrix| matrix.to_string(),
         "tools-json" => AccessMatrix::to_json,
         "tools-markdown" => AccessMatrix::to_markdown,
         _ => {
-            let expected = "`check`, `tools`, `tools-json` or `tools-markdown` is expected";
+            let expected = "`check`, `explain`, `explain-json`, `tools`, `tools-json` or `tools-markdown` is expected";
             return Err(Source::Variable("MCP_AUTH").invalid(value, expected));
         }
     };
@@ -274,6 +294,13 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
     match select(stopped, pin!(signals.next())).await {
         Either::Left(((ended, ()), _)) => ended,
         Either::Right(_) => Ok(()),
+    }
+}
+
+/// Waits until the audit log has written its records, which may block.
+pub(super) async fn close(audit: Option<Arc<Audit>>) {
+    if let Some(audit) = audit {
+        let _ = tokio::task::spawn_blocking(move || audit.close()).await;
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
+use crate::audit::Audit;
 use crate::clerk::Metadata;
+use crate::guard::Explanation;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
@@ -15,13 +17,15 @@ use crate::protocol::{
     Transport,
 };
 
-use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
+use crate::tools::ServedTools;
+
+use super::builder::{AuditSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
 use super::error::chain;
 use super::finding::{Finding, Findings};
-use super::matrix::AccessMatrix;
+use super::matrix::{AccessMatrix, SampleCaller};
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
@@ -62,6 +66,11 @@ impl Server {
     /// Returns the running MCP tasks, which end when the server stops.
     pub(super) fn tasks(&self) -> Arc<RunningTasks> {
         self.site.tasks()
+    }
+
+    /// The audit log, which is closed when the server stops.
+    pub(super) fn audit(&self) -> Option<Arc<Audit>> {
+        self.site.endpoint.audit_log().map(Arc::clone)
     }
 
     /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
@@ -111,6 +120,39 @@ impl Server {
     /// The site, for a server that runs without an actix-web application.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
+    }
+
+    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
+    /// URI or the template. `None` if the server has nothing of this name. See [`AccessMatrix::explain`].
+    ///
+    /// ```no_run
+    /// use mcp_auth::SampleCaller;
+    ///
+    /// # async fn print() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// let editor = SampleCaller::new("editor").role("org:editor");
+    /// if let Some(explanation) = server.explain(&editor, "delete_document") {
+    ///     println!("{explanation}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
+        self.report.matrix.explain(caller, name)
+    }
+
+    /// Explains why the caller with this token may or may not use a tool, a prompt or a resource now. The server verifies the
+    /// token and looks up the membership, as for a request to the endpoint's URL without a query. `None` if the server has
+    /// nothing of this name.
+    ///
+    /// If the token is not accepted, the explanation is about a caller without a token, and says why.
+    ///
+    /// # Security
+    ///
+    /// The explanation shows the data of the caller. Show it to the caller and to operators only.
+    pub async fn explain_token(&self, token: &str, name: &str) -> Option<Explanation> {
+        self.site.explain(Some(token), None, name).await
     }
 
     /// Returns the access matrix, which shows which callers may call which tools.
@@ -168,6 +210,7 @@ pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
     pub(super) transport: Transport,
+    pub(super) audit: AuditSettings,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -216,6 +259,7 @@ pub(super) async fn build(
             },
             Purpose::Stdio => Transport::Stdio,
         },
+        audit: resolved.settings.audit,
         policy: resolved.policy,
         identity,
         clock,
@@ -243,6 +287,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         registry,
         state_keys,
         transport,
+        audit,
         policy,
         identity,
         clock,
@@ -277,18 +322,23 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     };
     let url = canonical.as_str().to_owned();
     let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
+    let audit = builder.audit.start(audit, &state_keys, &clock)?;
     let confirmations = match builder.state_keys.store {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
     };
     let authenticator = Arc::new(identity.authenticator);
     let tasks = builder.tasks.tasks(&clock);
+    if let Some(tools) = builder.states.get::<ServedTools>() {
+        tools.set(&registry, &builder.scopes.required);
+    }
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
         states: Arc::new(builder.states),
         organizations: Arc::new(identity.organizations.with_sources(sources)),
         clock: Arc::clone(&clock),
+        audit,
         // If `organization_from` adds a source, every organization needs a current membership.
         trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
         required_scopes: builder.scopes.required,

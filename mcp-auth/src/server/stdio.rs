@@ -21,7 +21,7 @@ use super::report::Report;
 use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
 use super::satisfiable::check_guards;
-use super::serve::{StopSignals, write_log_to_stderr};
+use super::serve::{StopSignals, close, write_log_to_stderr};
 use super::start::{self, Identity, Parts, Server, assemble};
 
 impl ServerBuilder {
@@ -66,7 +66,10 @@ impl ServerBuilder {
         let mut signals = StopSignals::listen()?;
         // A closed standard error does not stop the server.
         let _ = io::stderr().write_all(started.report.as_bytes());
-        Ok(serve(started.config, io::stdin(), output, signals.next()).await?)
+        let endpoint = Arc::clone(&started.config.endpoint);
+        let ended = serve(started.config, io::stdin(), output, signals.next()).await;
+        close(endpoint.audit_log().map(Arc::clone)).await;
+        Ok(ended?)
     }
 }
 
@@ -156,6 +159,7 @@ impl Started {
             registry: settings.registry?,
             state_keys: settings.state_keys?,
             transport: Transport::Stdio,
+            audit: settings.audit,
             policy,
             identity: Identity {
                 authenticator,

@@ -3,6 +3,7 @@
 use super::builder::variables;
 use super::codes;
 use super::environment::{Environment, Variable};
+use super::explain;
 use super::finding::Finding;
 use super::setting::Source;
 
@@ -109,6 +110,7 @@ fn read() -> impl Iterator<Item = &'static Variable> {
 const OWN: &[Variable] = &[
     Variable::of_server("MCP_AUTH"),
     Variable::of_server("MCP_AUTH_ACCEPT"),
+    Variable::of_server(explain::VARIABLE),
     Variable::of_server("RUST_LOG"),
 ];
 

@@ -35,6 +35,7 @@ pub(super) fn of_message(refusal: &RefusedMessage) -> Problem {
             Problem::new(401, "invalid_token", text)
         }
         RefusedMessage::Subscriptions => Problem::subscriptions(),
+        RefusedMessage::Unaudited => Problem::unaudited(),
         RefusedMessage::Unavailable(unavailable) => Problem::unreachable(unavailable.retry_after),
     }
 }

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use clerk_emulator::{Instance, Membership};
 use serde_json::Value;
 
+use crate::audit::AuditRecord;
 use crate::http::Site;
 use crate::identity::IoRuntime;
 use crate::primitive::{MirroredArgument, Starts};
@@ -183,6 +184,39 @@ impl TestServer {
     #[must_use]
     pub fn ran(&self, tool: &str) -> usize {
         self.starts.of(tool)
+    }
+
+    /// Returns the records of the audit log since the last call of this method: at most the latest 10,000. Every server of
+    /// a test has an audit log.
+    ///
+    /// ```
+    /// use mcp_auth::AuditOutcome;
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
+    /// async fn delete_document(document_id: String) {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").org("acme");
+    /// ada.call("delete_document", json!({ "document_id": "d1" })).await;
+    ///
+    /// let records = server.audit();
+    /// let [record] = records.as_slice() else { panic!("{records:?}") };
+    /// assert_eq!(record.outcome, Some(AuditOutcome::Denied));
+    /// assert_eq!(record.subject.as_deref(), Some("user_ada"));
+    /// assert_eq!(record.requirement.as_ref().unwrap().names, ["org:documents:delete"]);
+    /// assert!(!record.to_json().contains("d1"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn audit(&self) -> Vec<AuditRecord> {
+        let audit = self.site.endpoint.audit_log();
+        audit.map_or_else(Vec::new, |audit| audit.collected())
     }
 
     /// Moves time forward.

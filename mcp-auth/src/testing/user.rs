@@ -419,6 +419,10 @@ impl<'a> TestUser<'a> {
         }
     }
 
+    pub(super) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     pub(super) fn server(&self) -> &'a TestServer {
         self.server
     }

@@ -14,6 +14,7 @@
 mod agreement;
 mod argument_headers;
 mod audience;
+mod audit;
 mod authorization;
 mod authorize;
 mod challenges;
@@ -29,6 +30,7 @@ mod discovery;
 mod elicitation;
 mod envelope;
 mod eras;
+mod explain;
 mod forms;
 mod guides;
 mod hold;

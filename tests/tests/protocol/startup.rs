@@ -889,7 +889,7 @@ Public tools: a client must sign in before it sees them, unless the server is `d
 fn an_unknown_value_of_mcp_auth_is_refused_with_the_known_values() {
     assert_eq!(
         refused_process(&[("MCP_AUTH", "tool")]),
-        "MCP_AUTH is `tool`: `check`, `tools`, `tools-json` or `tools-markdown` is expected"
+        "MCP_AUTH is `tool`: `check`, `explain`, `explain-json`, `tools`, `tools-json` or `tools-markdown` is expected"
     );
 }
 

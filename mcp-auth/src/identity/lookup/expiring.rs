@@ -29,6 +29,8 @@ pub(crate) struct Entry<V> {
 #[derive(Clone, Debug)]
 pub(crate) struct Cached<V> {
     pub(crate) value: V,
+    /// The uptime at which the value was requested.
+    pub(crate) since: Duration,
     /// The age of the value.
     pub(crate) age: Duration,
     /// The time until the value expires.
@@ -89,6 +91,7 @@ where
         let now = self.clock.uptime();
         (now < until).then(|| Cached {
             value,
+            since,
             age: now.saturating_sub(since),
             rest: until.saturating_sub(now),
         })

@@ -5,6 +5,7 @@
 //! that tries one organization.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::Weighter;
 use tokio::runtime::Handle;
@@ -58,7 +59,7 @@ impl Directory {
         user_id: &str,
         pages: usize,
         find: impl Fn(&List) -> Option<Org>,
-    ) -> Result<Option<Org>, Unavailable> {
+    ) -> Result<(Option<Org>, Duration), Unavailable> {
         let Lists(lists) = &self.lists;
         let user = || user_id.to_owned();
         let look_up = || {
@@ -71,15 +72,16 @@ impl Directory {
                     if cached.age >= REFRESH_AGE {
                         lists.refresh(user, look_up);
                     }
-                    return Ok(Some(found));
+                    return Ok((Some(found), cached.since));
                 }
-                None if cached.age < NOT_A_MEMBER_AGE => return Ok(None),
+                None if cached.age < NOT_A_MEMBER_AGE => return Ok((None, cached.since)),
                 None => {}
             }
         }
+        let since = lists.service().uptime();
         let list = lists.get_within(PATIENCE, user(), look_up).await;
         let list = list.map_err(|error| lists.service().unavailable(error))?;
-        Ok(find(&list))
+        Ok((find(&list), since))
     }
 }
 
@@ -155,8 +157,6 @@ pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::identity::test_support;
 

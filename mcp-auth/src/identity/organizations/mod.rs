@@ -211,13 +211,13 @@ impl Organizations {
         match (&self.directory, freshness, url) {
             (_, _, UrlOrg::Malformed) => Ok(Acting::by(NamedBy::UrlQuery, None)),
             (Some(directory), Freshness::Current, UrlOrg::Absent) => {
-                let org = directory.membership(named.id(), user_id).await?;
-                Ok(Acting::by(NamedBy::Token, org))
+                let (org, since) = directory.membership(named.id(), user_id).await?;
+                Ok(Acting::by(NamedBy::Token, org).looked_up(since))
             }
             // Only the current membership contains the slug.
             (Some(directory), _, UrlOrg::Named(_)) => {
-                let org = directory.membership(named.id(), user_id).await?;
-                Ok(Acting::agreed(org, url, self.conventions))
+                let (org, since) = directory.membership(named.id(), user_id).await?;
+                Ok(Acting::agreed(org, url, self.conventions).looked_up(since))
             }
             (Some(_), Freshness::AsInToken, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
                 Ok(Acting::by(NamedBy::Token, Some(named)))
@@ -246,8 +246,8 @@ impl Organizations {
                 list.first(|org| url.names(org, self.conventions))
             }
         };
-        let found = directory.find(user_id, pages, find).await?;
-        Ok(Acting::by(named_by, found))
+        let (found, since) = directory.find(user_id, pages, find).await?;
+        Ok(Acting::by(named_by, found).looked_up(since))
     }
 
     /// Returns the organization that an OAuth token names. For an opaque token, asks the issuer, but only if the
@@ -269,12 +269,13 @@ impl Organizations {
 }
 
 impl Directory {
-    /// Returns the user's current membership, at most 30 seconds old. `None` if the user is not a member.
+    /// Returns the user's current membership, at most 30 seconds old, and the uptime at which the membership was looked
+    /// up. `None` if the user is not a member.
     async fn membership(
         &self,
         organization_id: &str,
         user_id: &str,
-    ) -> Result<Option<Org>, Unavailable> {
+    ) -> Result<(Option<Org>, Duration), Unavailable> {
         let member = || Member {
             organization_id: organization_id.to_owned(),
             user_id: user_id.to_owned(),
@@ -292,10 +293,12 @@ impl Directory {
             if cached.value.is_some() && cached.age >= REFRESH_AGE {
                 self.members.refresh(member, look_up);
             }
-            return Ok(cached.value);
+            return Ok((cached.value, cached.since));
         }
+        let since = self.members.service().uptime();
         let org = self.members.get_within(PATIENCE, member(), look_up).await;
-        org.map_err(|error| self.members.service().unavailable(error))
+        let org = org.map_err(|error| self.members.service().unavailable(error))?;
+        Ok((org, since))
     }
 }
 

@@ -5,6 +5,7 @@
 //! user is currently a member.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::identity::conventions::Conventions;
 use crate::identity::org::Org;
@@ -71,6 +72,8 @@ pub(crate) struct Acting {
     /// `None` if the caller acts in no organization.
     pub(crate) org: Option<Org>,
     pub(crate) named_by: NamedBy,
+    /// The uptime at which the membership was looked up. `None` if no membership was looked up.
+    pub(crate) looked_up: Option<Duration>,
 }
 
 impl OrganizationSources {
@@ -155,7 +158,18 @@ impl Acting {
     }
 
     pub(super) fn by(named_by: NamedBy, org: Option<Org>) -> Self {
-        Self { org, named_by }
+        Self {
+            org,
+            named_by,
+            looked_up: None,
+        }
+    }
+
+    pub(super) fn looked_up(self, since: Duration) -> Self {
+        Self {
+            looked_up: Some(since),
+            ..self
+        }
     }
 }
 

@@ -108,6 +108,15 @@ impl VerifiedClaims {
         until.is_none_or(|until| uptime() < until)
     }
 
+    /// Returns the uptime at which the issuer was asked about the token; `None` if the issuer was not
+    /// asked.
+    pub(crate) fn confirmed_at(&self) -> Option<Duration> {
+        match self.evidence {
+            Evidence::Signed { .. } | Evidence::LocalUser => None,
+            Evidence::Confirmed(until) => Some(until.saturating_sub(CONFIRMATION_AGE)),
+        }
+    }
+
     /// Checks the claims about time. Each request checks them again.
     pub(crate) fn check_current(&self, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
         // The leeway allows for the difference between two clocks. A confirmed token has no leeway,
@@ -159,3 +168,7 @@ pub(super) fn check_not_before(
         Ok(())
     }
 }
+
+/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
+/// long.
+pub(super) const CONFIRMATION_AGE: Duration = Duration::from_secs(60);

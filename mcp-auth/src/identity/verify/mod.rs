@@ -33,6 +33,7 @@ pub(crate) use checks::check_kind;
 pub(crate) use claims::{Evidence, VerifiedClaims};
 
 use checks::{check_audience, check_client, check_key_scopes, check_machine, check_subject};
+use claims::CONFIRMATION_AGE;
 
 /// Reads the claims of an identity provider; implemented by the provider.
 pub(crate) trait Decode: Debug + Send + Sync {
@@ -155,9 +156,6 @@ impl VerifiedClaims {
     }
 }
 
-/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
-/// long.
-const CONFIRMATION_AGE: Duration = Duration::from_secs(60);
 /// The issuer of a local user. It is not a URL, so it is never the issuer of a token.
 #[cfg(feature = "stdio")]
 const LOCAL_ISSUER: &str = "local";

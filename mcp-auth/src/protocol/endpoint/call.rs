@@ -47,20 +47,18 @@ impl Endpoint {
             mut input,
             target,
         } = used;
-        let mut record = Record::open(&self.log, tool, caller);
+        let mut record = Record::open(&self.decisions, target.method(), tool, caller);
+        self.audit(request, Some(&input), &mut record).await?;
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
         let org = acting.map_or(None, |acting| acting.org.as_ref());
-        record.acts_in(org);
-        let decision = match acting {
-            Err(unavailable) if tool.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(tool.guard(), caller, acting),
-        };
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(tool, caller, acting);
         // A completion does not run the function, so it does not count for the limits of the function.
         let own_limits = !matches!(target, Target::Completion);
         let counting = Counting {
@@ -112,7 +110,10 @@ impl Endpoint {
             arguments = written.clone();
         }
         // A state is bound to the caller and the arguments. Only an allowed caller learns that the state is not valid.
-        let bound_org = self.bound_org(caller, org, tool, request).await?;
+        let bound_org = self.bound_org(caller, org, tool, request).await;
+        let bound_org = bound_org.inspect_err(|_| {
+            record.fail("the organization could not be looked up", Reference::new());
+        })?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
         let dialogue = self.dialogue(request, tool, origin, code.as_deref());
@@ -155,7 +156,9 @@ impl Endpoint {
         // A function that runs as a task sends no messages.
         let wanted = match as_task {
             true => Wanted::default(),
-            false => self.wanted(tool, caller, request)?,
+            false => self
+                .wanted(tool, caller, request)
+                .inspect_err(|_| record.fail(NOT_VALID, Reference::new()))?,
         };
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));
@@ -413,3 +416,5 @@ impl Endpoint {
         }
     }
 }
+
+const NOT_VALID: &str = "the request is not valid";

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::identity::{Clock, Organizations};
 use crate::primitive::{Rate, Registry, States, Threads};
 
@@ -29,6 +30,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) states: Arc<States>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The audit log. `None` if the server has none.
+    pub(crate) audit: Option<Arc<Audit>>,
     /// If true, a guard that requires an organization, but no role and no permission, takes the organization from the
     /// token without a look-up.
     pub(crate) trust_token_org: bool,

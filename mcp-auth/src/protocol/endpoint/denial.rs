@@ -5,6 +5,7 @@ use crate::identity::{Caller, Org};
 use crate::primitive::{Reference, Suggestions};
 
 use super::super::challenge::{Challenge, Challenger};
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::{RefusedMessage, Response, WiderToken};
@@ -23,14 +24,11 @@ impl Endpoint {
     ) -> Result<Response, Stopped> {
         let denied = match refusal {
             NotAuthorized::Unauthenticated => {
-                record.close("unauthenticated");
+                record.close(DecisionOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {
-                record.fail(
-                    "the data for the decision cannot be looked up now",
-                    Reference::new(),
-                );
+                record.fail(UNDECIDED, Reference::new());
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
             NotAuthorized::Denied(denied) => denied,

@@ -3,12 +3,14 @@
 
 use crate::guard::{self, Visibility, Visible};
 use crate::identity::{Caller, Freshness, UrlOrg};
-use crate::primitive::List;
+use crate::primitive::{List, Reference};
 
 use super::super::cursor::Paged;
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::era::{Era, Header, WITH_ICONS};
 use super::super::error::RpcError;
 use super::super::lists::Key;
+use super::super::record::Record;
 use super::super::results::Page;
 use super::super::{RefusedMessage, Response};
 use super::{AnonymousAccess, Endpoint, EndpointConfig, Request, Stopped, facts, not_found};
@@ -60,7 +62,18 @@ impl Endpoint {
             return Err(not_found(request.era));
         }
         let cursor = request.params.cursor()?;
-        let visible = self.visible(list, caller, request.url_org).await?;
+        let mut record = Record::of_list(&self.decisions, list, caller);
+        if let Some(record) = &mut record {
+            self.audit(request, None, record).await?;
+        }
+        let visible = self.visible(list, caller, request.url_org).await;
+        if let Some(record) = &mut record {
+            match &visible {
+                Ok(_) => record.close(DecisionOutcome::Allowed),
+                Err(_) => record.fail(UNDECIDED, Reference::new()),
+            }
+        }
+        let visible = visible?;
         let paged = Paged {
             list,
             caller,

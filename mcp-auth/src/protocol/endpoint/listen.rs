@@ -8,9 +8,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::guard::NotAuthorized;
 use crate::identity::{Acting, Caller, Unavailable, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome};
+use crate::primitive::{
+    CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome, Reference,
+};
 
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::Counting;
 use super::super::record::Record;
 use super::super::subscriptions::{Filter, Seen};
@@ -54,6 +58,16 @@ pub(super) enum Cost {
     Counts,
     /// The run counts for no rate, because the application published a change.
     Free,
+}
+
+impl Cost {
+    /// Returns the method of the message that the decision is for.
+    fn method(self) -> Method {
+        match self {
+            Self::Counts => Method::Listen,
+            Self::Free => Method::Updated,
+        }
+    }
 }
 
 /// The reason why the server cannot decide now whether a caller may read a resource.
@@ -145,7 +159,9 @@ impl Endpoint {
                 break;
             };
             self.count(Some(caller), sender.party).await?;
-            match Box::pin(self.current_task(caller, url, &id)).await {
+            let trace_id = self.trace_id(request);
+            let found = self.current_task(caller, (url, &id), Method::Listen, trace_id);
+            match Box::pin(found).await {
                 Ok(_) => {}
                 Err(Stopped::Error(RpcError::InvalidParams(_))) => continue,
                 Err(stopped) => return Err(stopped),
@@ -224,39 +240,57 @@ impl Endpoint {
             return Ok(false);
         };
         let caller = reader.caller.as_ref();
+        let mut record = Record::open(&self.decisions, cost.method(), served, caller);
+        if self.decisions.audits() {
+            record.reserve().await.map_err(|_| Undecided::Busy)?;
+        }
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, &reader.url_org, facts).await;
-        let decision = match acting.as_ref() {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        if let Ok(acting) = &acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(served, caller, acting.as_ref());
         let proof = match decision {
             Ok(proof) => proof,
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.fail(UNDECIDED, Reference::new());
                 return Err(Undecided::Unavailable(unavailable));
             }
-            Err(NotAuthorized::Denied(_) | NotAuthorized::Unauthenticated) => return Ok(false),
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
+                return Ok(false);
+            }
+            Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
+                return Ok(false);
+            }
         };
         // Changes in one organization must not reach the caller in another.
         let org = proof.organization();
         if let Some(org) = org
             && reader.org.as_deref() != Some(org.id())
         {
+            record.fail("the caller has changed the organization", Reference::new());
             return Ok(false);
         }
         if served.access_rule().rule.is_none() {
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
         if cost == Cost::Counts {
             let counted = self.count(caller, reader.party).await;
-            counted.map_err(Undecided::Limited)?;
+            counted.map_err(|limited| {
+                record.fail("a rate of the server is exceeded", Reference::new());
+                Undecided::Limited(limited)
+            })?;
         }
         let running = self.calls.enter(caller, org, reader.party);
-        let running = running.map_err(|_| Undecided::Busy)?;
+        let running = running.map_err(|full| {
+            record.fail(full.reason(), Reference::new());
+            Undecided::Busy
+        })?;
         let values = values.into_iter();
         let values: Map<_, _> = values
             .map(|(name, value)| (name.to_owned(), Value::from(value)))
@@ -271,8 +305,6 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: None,
         };
-        let mut record = Record::open(&self.log, served, caller);
-        record.acts_in(org);
         let answer = move |outcome| answer(outcome, record);
         served.call(proof, &env, input, running, answer).await
     }
@@ -282,7 +314,7 @@ impl Endpoint {
 fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
     let failure = match outcome {
         Err(Failure::Allowed) => {
-            record.close("allowed");
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
         // The function of the resource itself never runs.

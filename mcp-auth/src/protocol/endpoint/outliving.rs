@@ -129,6 +129,7 @@ fn without_status(refusal: &RefusedMessage) -> RpcError {
         | RefusedMessage::NoSession
         | RefusedMessage::NoThread
         | RefusedMessage::Subscriptions
+        | RefusedMessage::Unaudited
         | RefusedMessage::Unavailable(_) => {
             RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
         }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel};
+use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel, Reference};
 
 use super::super::challenge::Challenger;
+use super::super::decisions::{DecisionOutcome, Kind, UNDECIDED};
 use super::super::envelope::Message;
 use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::Counting;
+use super::super::record::Record;
 use super::super::results::Results;
 #[cfg(feature = "stdio")]
 use super::super::sessions::SessionId;
@@ -240,28 +243,35 @@ impl Endpoint {
         let uri = request.params.uri()?;
         let target = Target::Resource { uri: &uri };
         let Some((served, _)) = self.config.registry.find_resource(&uri) else {
+            let kind = Kind::Resource;
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::Subscribe, kind, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
+        let mut record = Record::open(&self.decisions, Method::Subscribe, served, caller);
+        self.audit(request, None, &mut record).await?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
-        let decision = match acting {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(served, caller, acting);
         match decision {
             Ok(_) => {}
             Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
-            Err(NotAuthorized::Denied(_)) => {
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
                 return self.unknown(caller, request, target, facts).await;
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.fail(UNDECIDED, Reference::new());
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         }
@@ -273,6 +283,7 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(limited) = self.rates.take(counting).await {
+            record.limit(limited);
             return Err(Stopped::Error(RpcError::Limited {
                 text: limited.to_string(),
                 retry_after: limited.retry_after(),
@@ -280,12 +291,19 @@ impl Endpoint {
         }
         // This resource may need no organization, and the next one of the session may need it.
         let org = self.organization(caller, request.url_org).await;
-        let org = org.map_err(RefusedMessage::Unavailable)?.org;
-        match session.session().subscribe(org.as_ref(), &uri) {
-            Ok(()) => Ok(Results::empty(request.id)),
-            Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
-                TOO_MANY_SUBSCRIPTIONS,
-            ))),
+        let org = org.map_err(|unavailable| {
+            record.fail(UNDECIDED, Reference::new());
+            RefusedMessage::Unavailable(unavailable)
+        })?;
+        match session.session().subscribe(org.org.as_ref(), &uri) {
+            Ok(()) => {
+                record.close(DecisionOutcome::Allowed);
+                Ok(Results::empty(request.id))
+            }
+            Err(TooManySubscriptions) => {
+                record.fail("the session has too many subscriptions", Reference::new());
+                Err(RpcError::InvalidParams(TOO_MANY_SUBSCRIPTIONS).into())
+            }
         }
     }
 

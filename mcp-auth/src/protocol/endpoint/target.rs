@@ -9,6 +9,7 @@ use crate::primitive::{Given, Served};
 
 use super::super::era::Era;
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::sessions::StreamWriter;
 
 /// The method of a request, which determines the form of the response.
@@ -21,6 +22,16 @@ pub(super) enum Target<'a> {
 }
 
 impl Target<'_> {
+    /// Returns the method of the request.
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Completion => Method::Complete,
+            Self::Prompt { .. } => Method::GetPrompt,
+            Self::Resource { .. } => Method::ReadResource,
+            Self::Tool => Method::CallTool,
+        }
+    }
+
     /// Returns the error for a name or a URI that does not exist, or that the caller may not use.
     pub(super) fn unknown(self, era: Era) -> RpcError {
         match self {

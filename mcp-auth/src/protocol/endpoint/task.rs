@@ -14,8 +14,11 @@ use crate::primitive::{
     CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
 };
 
+use super::super::decisions::{DecisionOutcome, Kind};
 use super::super::era::Era;
 use super::super::error::RpcError;
+use super::super::audited::Audited;
+use super::super::method::Method;
 use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
 use super::super::results::TASKS;
@@ -94,8 +97,11 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
-        let task = self.current_task(caller, request.url_org, &id).await?;
+        let method = Method::GetTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
+        let task = self.current_task(caller, (request.url_org, &id), method, trace_id);
+        let task = task.await?;
         let detailed = task.record.detailed(&task.stored);
         Ok(self.results.task_detailed(request.id, &detailed))
     }
@@ -105,15 +111,18 @@ impl Endpoint {
     pub(super) async fn current_task(
         &self,
         caller: &Caller,
-        url_org: &UrlOrg,
-        id: &str,
+        (url_org, id): (&UrlOrg, &str),
+        method: Method,
+        trace_id: Option<String>,
     ) -> Result<FoundTask, Stopped> {
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, url_org, id).await?;
+            let task = self.find_task(caller, (url_org, id), method, trace_id.clone());
+            let mut task = task.await?;
             if self.fail_if_abandoned(&mut task).await? {
-                task.log.close("allowed");
+                task.log.close(DecisionOutcome::Allowed);
                 return Ok(task);
             }
+            task.log.repeat();
         }
         Err(RefusedMessage::Busy.into())
     }
@@ -124,24 +133,27 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
+        let method = Method::UpdateTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
         let answers = request.params.input_responses()?.unwrap_or("{}");
         let answers: Map<String, Value> =
             serde_json::from_str(answers).map_err(|_| RpcError::InvalidParams(ANSWERS))?;
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request.url_org, &id).await?;
+            let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
+            let mut task = found.await?;
             let is_current = self.fail_if_abandoned(&mut task).await?;
             if !is_current {
+                task.log.repeat();
                 continue;
             }
             let is_done = if !task.record.answer(answers.clone()) {
-                task.log.close("allowed");
+                task.log.close(DecisionOutcome::Allowed);
                 true
             } else if task.record.has_all_answers() {
                 self.continue_task(caller, request, task).await?
             } else {
-                task.log.close("allowed");
-                self.change_task(&mut task).await?
+                self.change_and_close(task).await?
             };
             if is_done {
                 return Ok(self.results.acknowledged(request.id));
@@ -156,13 +168,18 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
+        let method = Method::CancelTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request.url_org, &id).await?;
-            task.log.close("allowed");
-            let is_done = task.record.is_final() || {
+            let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
+            let mut task = found.await?;
+            let is_done = if task.record.is_final() {
+                task.log.close(DecisionOutcome::Allowed);
+                true
+            } else {
                 task.record.state = TaskState::Cancelled;
-                self.change_task(&mut task).await?
+                self.change_and_close(task).await?
             };
             if is_done {
                 self.config.tasks.cancel(&id);
@@ -177,6 +194,7 @@ impl Endpoint {
         &self,
         caller: Option<&'a Caller>,
         request: &Request<'_>,
+        method: Method,
     ) -> Result<(&'a Caller, String), Stopped> {
         let id = request.params.task_id();
         if let Ok(id) = &id {
@@ -194,7 +212,12 @@ impl Endpoint {
             org: None,
             party: request.party,
         };
-        self.rates.take(counting).await.map_err(limited)?;
+        self.rates.take(counting).await.map_err(|refused| {
+            let (outcome, reason) = (DecisionOutcome::Limited, refused.reason());
+            self.decisions
+                .refused(method, Some(caller), outcome, None, &reason);
+            limited(refused)
+        })?;
         Ok((caller, id))
     }
 
@@ -208,26 +231,36 @@ impl Endpoint {
     async fn find_task(
         &self,
         caller: &Caller,
-        url_org: &UrlOrg,
-        id: &str,
+        (url_org, id): (&UrlOrg, &str),
+        method: Method,
+        trace_id: Option<String>,
     ) -> Result<FoundTask, Stopped> {
         let unknown = || Stopped::from(RpcError::InvalidParams(UNKNOWN));
+        let no_task = || {
+            let audits = self.decisions.audits();
+            let audited = audits.then(|| Audited::traced(trace_id.clone()));
+            self.decisions
+                .unknown(method, Kind::Task, Some(caller), audited);
+            unknown()
+        };
         if id.len() > MOST_ID {
-            return Err(unknown());
+            return Err(no_task());
         }
         let stored = self.config.tasks.load(id).await;
         let stored = stored.map_err(RefusedMessage::Unavailable)?;
         let now = self.config.clock.unix_ms();
         let stored = stored.filter(|task| task.expires_at > now);
-        let stored = stored.ok_or_else(unknown)?;
+        let stored = stored.ok_or_else(no_task)?;
         let record = TaskRecord::read(&stored);
         // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
         let record = record.filter(|record| record.caller == owner(caller, None, url_org));
-        let record = record.ok_or_else(unknown)?;
+        let record = record.ok_or_else(no_task)?;
         let served = self.config.registry.find(&record.tool);
         let served = served.filter(|served| served.task().is_some());
-        let served = served.ok_or_else(unknown)?;
-        let mut log = Record::open(&self.log, served, Some(caller));
+        let served = served.ok_or_else(no_task)?;
+        let mut log = Record::open(&self.decisions, method, served, Some(caller));
+        log.has_trace(trace_id.clone());
+        log.reserve().await.map_err(|_| RefusedMessage::Unaudited)?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
@@ -236,7 +269,7 @@ impl Endpoint {
             log.fail("the organization could not be looked up", Reference::new());
             RefusedMessage::Unavailable(unavailable)
         })?;
-        log.acts_in(acting.org.as_ref());
+        log.acts_in(&acting);
         let org = acting.org.as_ref();
         let bound_org = self.org_at_issuer(caller, org).await;
         let bound_org = bound_org.map_err(|unavailable| {
@@ -291,8 +324,22 @@ impl Endpoint {
         let next = task.record.stored(&task.stored, now, ttl);
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
         let is_stored = self.config.tasks.replace(next.clone()).await;
-        let is_stored = is_stored.map_err(RefusedMessage::Unavailable)?;
+        let is_stored = is_stored.map_err(|unavailable| {
+            task.log.fail(STORE_FAILED, Reference::new());
+            RefusedMessage::Unavailable(unavailable)
+        })?;
         task.stored = next;
+        Ok(is_stored)
+    }
+
+    /// Stores the changed state of a task, and ends the record of the request. Returns false if another request has
+    /// changed the task meanwhile.
+    async fn change_and_close(&self, mut task: FoundTask) -> Result<bool, Stopped> {
+        let is_stored = self.change_task(&mut task).await?;
+        match is_stored {
+            true => task.log.close(DecisionOutcome::Allowed),
+            false => task.log.repeat(),
+        }
         Ok(is_stored)
     }
 
@@ -337,7 +384,7 @@ impl Endpoint {
             limited(exceeded)
         })?;
         let Some(running) = self.config.tasks.enter(&stored.id) else {
-            log.close("allowed");
+            log.repeat();
             return Ok(false);
         };
         let now = self.config.clock.unix_ms();
@@ -350,8 +397,12 @@ impl Endpoint {
         let next = record.stored(&stored, now, ttl);
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
         let is_stored = self.config.tasks.replace(next.clone()).await;
-        if !is_stored.map_err(RefusedMessage::Unavailable)? {
-            log.close("allowed");
+        let is_stored = is_stored.map_err(|unavailable| {
+            log.fail(STORE_FAILED, Reference::new());
+            RefusedMessage::Unavailable(unavailable)
+        })?;
+        if !is_stored {
+            log.repeat();
             return Ok(false);
         }
         stored = next;
@@ -366,6 +417,7 @@ impl Endpoint {
             timeout: self.config.tasks.ttl(),
             channel: channel.as_ref(),
         };
+        log.has_arguments(&record.arguments);
         let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
         let ended = move |outcome| log.end(outcome);
@@ -433,6 +485,7 @@ fn limited(limited: Limited) -> Stopped {
 
 const UNKNOWN: &str = "`taskId` is unknown, or the task has expired";
 const ANSWERS: &str = "`inputResponses` must be an object";
+const STORE_FAILED: &str = "the store of tasks failed";
 const NOT_STORED: &str = "The task could not be stored.";
 const NO_TASKS: &str = "This tool runs as a task. It needs a client of MCP 2026-07-28 with the extension \
      `io.modelcontextprotocol/tasks`.";

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::primitive::Subscription;
 
+use super::super::method::Method;
 use super::super::error::RpcError;
 use super::super::subscriptions::task_changed;
 use super::super::task_record::TaskRecord;
@@ -82,7 +83,8 @@ impl TaskWatch {
             let Some(caller) = &reader.caller else {
                 return Ok(None);
             };
-            let found = endpoint.current_task(caller, &reader.url_org, &task_id);
+            let task_at = (&reader.url_org, &*task_id);
+            let found = endpoint.current_task(caller, task_at, Method::TaskChanged, None);
             // The box keeps the stream small while it waits.
             match Box::pin(found).await {
                 Ok(task) => {

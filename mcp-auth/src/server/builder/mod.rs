@@ -2,6 +2,7 @@
 //! variables of the topic, and resolves their values.
 
 pub(super) mod audience;
+mod audit;
 pub(super) mod clerk;
 mod connections;
 mod limits;
@@ -21,11 +22,13 @@ use std::fmt;
 
 use crate::identity::OrganizationSources;
 use crate::primitive::{Notifier, PrimitiveInfo, States};
+use crate::tools::{self, ServedTools};
 
 use super::environment::Variable;
 use super::selection::Selection;
 
 pub use audience::AudiencePolicy;
+pub(super) use audit::AuditSettings;
 pub(super) use clerk::ClerkSettings;
 pub(super) use connections::descriptors;
 pub(super) use limits::Load;
@@ -37,6 +40,7 @@ pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
 
 use audience::AudienceOptions;
+use audit::AuditOptions;
 use clerk::ClerkOptions;
 use connections::ConnectionOptions;
 use limits::LimitOptions;
@@ -56,6 +60,7 @@ use tokens::TokenOptions;
 pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     let topics = [
         audience::VARIABLES,
+        audit::VARIABLES,
         clerk::VARIABLES,
         local_clerk::VARIABLES,
         proxies::VARIABLES,
@@ -164,6 +169,7 @@ pub struct ServerBuilder {
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
+    pub(super) audit: AuditOptions,
     pub(super) schemas: SchemaOptions,
     #[cfg(feature = "stdio")]
     pub(super) stdio: StdioOptions,
@@ -196,6 +202,7 @@ impl ServerBuilder {
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
+            audit: AuditOptions::default(),
             schemas: SchemaOptions::default(),
             #[cfg(feature = "stdio")]
             stdio: StdioOptions::default(),
@@ -237,6 +244,40 @@ impl ServerBuilder {
     #[must_use]
     pub fn notifier(&self) -> Notifier {
         self.states.notifier.clone()
+    }
+
+    /// Adds the tool `whoami`, which tells callers what the server knows of them: subject, client, scopes, organization with
+    /// role and permissions, and the tools that they may call. Every caller with a token may call it.
+    ///
+    /// If [`dangerous_trust_token_org`](Self::dangerous_trust_token_org) is set, the role and the permissions are not looked
+    /// up for this tool, and the tools that need them are left out.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
+    /// async fn delete_document(id: String) {}
+    ///
+    /// let server = mcp_auth::server!().whoami();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").org("acme").permission("org:documents:delete");
+    /// let answer = ada.call("whoami", json!({})).await;
+    /// let known: serde_json::Value = answer.expect_ok().json();
+    /// assert_eq!(known["subject"], "user_ada");
+    /// assert_eq!(known["organization"]["permissions"], json!(["org:documents:delete"]));
+    /// assert_eq!(known["tools"], json!(["delete_document", "whoami"]));
+    /// # });
+    /// ```
+    pub fn whoami(mut self) -> Self {
+        self.selection.name(tools::MODULE.to_owned());
+        // A second call changes nothing.
+        let _ = self.states.insert(ServedTools::default());
+        self
     }
 
     /// Serves the tools, prompts and resources of a module and of the modules below it; may be called several times. Write

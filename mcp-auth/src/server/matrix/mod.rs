@@ -3,6 +3,7 @@
 //! The guards decide as for a real call. A sample caller is only a [`TokenFacts`] value, with which no tool can be
 //! called.
 
+mod explain;
 mod render;
 mod sample_caller;
 
@@ -300,12 +301,12 @@ impl AccessMatrix {
     }
 
     /// Builds the claims that a real call of this caller would have, and passes them to `ask`.
-    fn supposing(
+    fn supposing<T>(
         &self,
         caller: &SampleCaller,
         policies: Policies<'_>,
-        ask: impl FnOnce(Option<&TokenFacts<'_>>, Option<&Org>) -> bool,
-    ) -> bool {
+        ask: impl FnOnce(Option<&TokenFacts<'_>>, Option<&Org>) -> T,
+    ) -> T {
         let token = self.accepts.kind_of(caller);
         let is_session = token == TokenKind::Session;
         let scopes = match token {

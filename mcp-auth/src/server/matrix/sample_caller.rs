@@ -71,6 +71,19 @@ impl SampleCaller {
         }
     }
 
+    /// Takes the token away: the caller is not signed in.
+    ///
+    /// ```
+    /// use mcp_auth::SampleCaller;
+    ///
+    /// let visitor = SampleCaller::new("visitor").without_token();
+    /// # let _ = visitor;
+    /// ```
+    pub fn without_token(mut self) -> Self {
+        self.signed_in = false;
+        self
+    }
+
     /// Lets the caller act in an organization, without a role.
     pub fn in_organization(mut self) -> Self {
         self.organization = true;
