@@ -22,11 +22,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::clock::Clock;
 
-use self::queue::Writer;
+use self::queue::{Place, Writer};
 use self::sign_ins::SignIns;
 
 pub use self::file::{AuditFile, AuditSync};
@@ -65,7 +63,7 @@ pub(crate) struct AuditConfig {
 
 /// Room for one record in the queue of each sink.
 #[derive(Debug)]
-pub(crate) struct Room(Vec<OwnedSemaphorePermit>);
+pub(crate) struct Room(Vec<Place>);
 
 /// No room became free in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

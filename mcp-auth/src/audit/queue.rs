@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::identity::LogThrottle;
@@ -37,7 +37,17 @@ enum Message {
 /// A record with its place in the queue.
 struct Queued {
     record: Arc<AuditRecord>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A place in the queue. It is free again when the value is dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Semaphore>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
 }
 
 struct Shared {
@@ -102,14 +112,19 @@ impl Writer {
     }
 
     /// Waits for a place in the queue.
-    pub(super) async fn reserve(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(&self.shared.places);
-        places.acquire_owned().await.ok()
+    pub(super) async fn reserve(&self) -> Option<Place> {
+        let places = &self.shared.places;
+        places.acquire().await.ok()?.forget();
+        Some(Place(Arc::clone(places)))
     }
 
     /// Adds a record to the queue. Without a place, the record is lost if the queue is full.
-    pub(super) fn write(&self, record: Arc<AuditRecord>, place: Option<OwnedSemaphorePermit>) {
-        let free = || Arc::clone(&self.shared.places).try_acquire_owned().ok();
+    pub(super) fn write(&self, record: Arc<AuditRecord>, place: Option<Place>) {
+        let places = &self.shared.places;
+        let free = || {
+            places.try_acquire().ok()?.forget();
+            Some(Place(Arc::clone(places)))
+        };
         let sent = place.or_else(free).is_some_and(|place| {
             let queued = Queued {
                 record,

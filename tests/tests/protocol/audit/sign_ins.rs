@@ -70,6 +70,9 @@ async fn a_token_that_was_refused_is_in_no_record() {
         .bearer(&expired);
     call.send().await.expect_status(401);
     let record = kept.one().await;
-    assert_eq!(counts(&[record.clone()]), [("token-expired", 1)]);
+    assert_eq!(
+        counts(std::slice::from_ref(&record)),
+        [("token-expired", 1)]
+    );
     assert!(!record.to_string().contains("ada"), "{record}");
 }
