@@ -4,7 +4,8 @@
 //!   [`questions`], [`notifications`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`check_your_instance`].
+//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`revocation`],
+//!   [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
 //! The pages are the files of `docs/` in the repository.
@@ -44,6 +45,7 @@ pages! {
     security: "security.md",
     connections: "connections.md",
     sessions: "sessions.md",
+    revocation: "revocation.md",
     check_your_instance: "check-your-instance.md",
     from_mcp_use: "from-mcp-use.md",
     from_rmcp: "from-rmcp.md",

@@ -152,6 +152,8 @@ codes! {
         "all calls to Clerk run on this thread";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
         "another process with the same keys would accept a confirmation a second time";
+    Fatal REVOCATIONS_INVALID "revocations-invalid"
+        "a server that does not know what was revoked would accept it";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "a server with another key cannot continue what this server began";
     Fatal THREADS_FAILED "threads-failed"

@@ -131,6 +131,7 @@ impl ServerBuilder {
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,
+            revocation_file: settings.revocation_file?,
             legacy_sessions: settings.legacy_sessions,
             policy,
             identity: Identity {

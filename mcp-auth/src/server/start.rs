@@ -7,7 +7,9 @@ use actix_web::web::ServiceConfig;
 
 use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
+use crate::identity::{
+    Authenticator, Clock, IoRuntime, Organizations, RevocationFile, Revocations, TokenPolicy,
+};
 use crate::limits::Networks;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
@@ -49,6 +51,7 @@ use super::runtime::{clock, io_thread};
 #[derive(Clone, Debug)]
 pub struct Server {
     site: Arc<Site>,
+    revocations: Revocations,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
     /// All calls to Clerk run on this runtime, which lives as long as the server.
@@ -105,6 +108,22 @@ impl Server {
     #[must_use]
     pub fn notifier(&self) -> Notifier {
         self.site.endpoint.notifier().clone()
+    }
+
+    /// Returns the handle with which the application revokes access while the server runs.
+    ///
+    /// ```no_run
+    /// # async fn dismiss() -> mcp_auth::Result<()> {
+    /// use mcp_auth::Revocation;
+    ///
+    /// let server = mcp_auth::server!().build().await?;
+    /// server.revocations().revoke(Revocation::subject("user_2abc"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
     }
 
     /// The site, for a server that runs without an actix-web application.
@@ -166,6 +185,7 @@ pub(super) struct Parts {
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
+    pub(super) revocation_file: Option<RevocationFile>,
     pub(super) legacy_sessions: bool,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
@@ -200,6 +220,7 @@ pub(super) async fn build(
     };
     let canonical = resolved.settings.canonical?;
     let connections = resolved.settings.connections?;
+    let revocations = resolved.policy.revocations.clone();
     let (site, report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
         canonical,
@@ -209,6 +230,7 @@ pub(super) async fn build(
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
+        revocation_file: resolved.settings.revocation_file?,
         legacy_sessions: resolved.settings.legacy_sessions,
         policy: resolved.policy,
         identity,
@@ -216,6 +238,7 @@ pub(super) async fn build(
     })?;
     Ok(Server {
         site: Arc::new(site),
+        revocations,
         connections: Arc::new(connections),
         report: Arc::new(report),
         _io: io,
@@ -236,11 +259,18 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         proxies,
         registry,
         state_keys,
+        revocation_file,
         legacy_sessions,
         policy,
         identity,
         clock,
     } = parts;
+    if let Some(file) = revocation_file {
+        file.watch(&policy.revocations).map_err(|error| {
+            let what = format!("the revocation file cannot be watched: {}", chain(&error));
+            Finding::new(&codes::REVOCATIONS_INVALID, what)
+        })?;
+    }
     let threads = Threads::new(load.threads).map_err(|error| {
         let what = format!("the threads of tools cannot be started: {}", chain(&error));
         Finding::new(&codes::THREADS_FAILED, what)
@@ -281,7 +311,10 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         info,
         registry,
         states: Arc::new(builder.states),
-        organizations: Arc::new(identity.organizations.with_sources(sources)),
+        organizations: Arc::new(
+            (identity.organizations.with_sources(sources))
+                .with_revocations(policy.revocations.clone()),
+        ),
         clock: Arc::clone(&clock),
         // If `organization_from` adds a source, every organization needs a current membership.
         trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),

@@ -54,6 +54,7 @@ mod refusals;
 mod reply;
 mod restart;
 mod results;
+mod revocation;
 mod rotation;
 mod schema;
 mod scopes;

@@ -30,7 +30,7 @@ pub(crate) use candidate::{Candidate, Signed};
 pub(crate) use checks::check_kind;
 pub(crate) use claims::{Evidence, VerifiedClaims};
 
-use checks::{check_audience, check_client, check_key_scopes, check_machine, check_subject};
+use checks::{check_audience, check_key_scopes, check_machine, check_subject};
 
 /// Reads the claims of an identity provider; implemented by the provider.
 pub(crate) trait Decode: Debug + Send + Sync {
@@ -79,7 +79,6 @@ impl VerifiedClaims {
         {
             return Err(TokenError::Expired);
         }
-        check_client(kind, confirmation.parts.client_id.as_deref(), policy)?;
         match kind {
             // With the machine's own key the issuer confirms only tokens for that machine.
             TokenKind::M2m if policy.machine == Some(Machine::Unnamed) => {}
@@ -97,6 +96,8 @@ impl VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
+            id: confirmation.id.map(String::into_boxed_str),
+            issued_ms: confirmation.issued_ms,
             expires_ms: confirmation.expires_ms,
             not_before_ms: None,
             names_actor: confirmation

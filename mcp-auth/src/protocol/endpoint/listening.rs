@@ -15,7 +15,7 @@ use futures_util::stream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::guard::Visible;
-use crate::identity::{AuthError, Client, KeptToken, Standing};
+use crate::identity::{AuthError, Client, KeptToken, RevocationChanges, Standing};
 use crate::primitive::{ChangedLists, Changes, List, Subscription};
 
 use super::super::subscriptions::{
@@ -42,6 +42,7 @@ pub(super) struct Listening {
     compared: Duration,
     /// The time before which no further batch is taken.
     not_before: Option<Instant>,
+    revocations: RevocationChanges,
     _place: Place,
 }
 
@@ -72,6 +73,7 @@ impl Listening {
     ) -> Self {
         let now = endpoint.config.clock.uptime();
         Self {
+            revocations: endpoint.config.streams.authenticator.revocation_changes(),
             endpoint: Arc::clone(endpoint),
             id: id.to_owned(),
             reader,
@@ -163,16 +165,28 @@ impl Listening {
         None
     }
 
-    /// Waits until a change is pending, or until the clock should be looked at again. Returns true for a change.
+    /// Waits until a change is pending, until the token may have been revoked, or until the clock should be looked at
+    /// again. Returns true for a change.
     async fn wait(&mut self) -> bool {
-        if let Some(time) = self.not_before.take() {
-            sleep_until(time).await;
-        }
+        let revocation = pin!(self.revocations.next());
+        let not_before = self.not_before.take();
         let tick = self.endpoint.config.clock.tick();
-        let changed = pin!(poll_fn(|cx| self.subscription.poll_pending(cx)));
-        match select(changed, pin!(sleep(tick))).await {
-            Either::Left(_) => true,
-            Either::Right(_) => false,
+        let changed = async {
+            if let Some(time) = not_before {
+                sleep_until(time).await;
+            }
+            let changed = pin!(poll_fn(|cx| self.subscription.poll_pending(cx)));
+            match select(changed, pin!(sleep(tick))).await {
+                Either::Left(_) => true,
+                Either::Right(_) => false,
+            }
+        };
+        match select(revocation, pin!(changed)).await {
+            Either::Left(_) => {
+                self.not_before = not_before;
+                false
+            }
+            Either::Right((is_changed, _)) => is_changed,
         }
     }
 

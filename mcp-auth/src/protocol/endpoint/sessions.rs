@@ -311,7 +311,8 @@ impl Endpoint {
             org: request.caller.token_org().map(|org| org.id().to_owned()),
         };
         let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
-        Ok(MessageStream::of_events(updates))
+        let events = MessageStream::of_events(updates);
+        Ok(self.until_revoked(events, Some(request.caller), None))
     }
 
     /// Responds to a DELETE: ends the session.

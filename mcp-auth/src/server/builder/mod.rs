@@ -8,6 +8,7 @@ mod limits;
 mod local_clerk;
 mod organizations;
 mod proxies;
+mod revocations;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
@@ -41,6 +42,7 @@ use connections::ConnectionOptions;
 use limits::LimitOptions;
 use local_clerk::LocalClerkOptions;
 use proxies::ProxyOptions;
+use revocations::RevocationOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
@@ -56,6 +58,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         clerk::VARIABLES,
         local_clerk::VARIABLES,
         proxies::VARIABLES,
+        revocations::VARIABLES,
         serving::VARIABLES,
         state_keys::VARIABLES,
         sessions::VARIABLES,
@@ -158,6 +161,7 @@ pub struct ServerBuilder {
     pub(super) sessions: SessionOptions,
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
+    pub(super) revocations: RevocationOptions,
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
@@ -188,6 +192,7 @@ impl ServerBuilder {
             sessions: SessionOptions::default(),
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
+            revocations: RevocationOptions::default(),
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
