@@ -10,6 +10,7 @@ mod emulator;
 mod environment;
 mod error;
 mod finding;
+mod gate;
 #[cfg(feature = "testing")]
 mod in_process;
 mod listen;

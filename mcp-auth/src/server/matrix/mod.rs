@@ -3,6 +3,7 @@
 //! The guards decide as for a real call. A sample caller is only a [`TokenFacts`], with which no
 //! tool can be called.
 
+mod recorded;
 mod render;
 mod sample_caller;
 
@@ -13,6 +14,7 @@ use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, Token
 use crate::primitive::{AccessRule, PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
+pub(super) use self::recorded::Recorded;
 pub use self::sample_caller::SampleCaller;
 
 use self::render::Limits;
