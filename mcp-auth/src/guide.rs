@@ -4,7 +4,7 @@
 //!   [`questions`], [`notifications`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`stdio`],
+//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`stdio`], [`revocation`],
 //!   [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
@@ -48,6 +48,7 @@ pages! {
     sessions: "sessions.md",
     stdio: "stdio.md",
     audit: "audit.md",
+    revocation: "revocation.md",
     check_your_instance: "check-your-instance.md",
     from_mcp_use: "from-mcp-use.md",
     from_rmcp: "from-rmcp.md",

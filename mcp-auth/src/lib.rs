@@ -44,7 +44,7 @@ pub use crate::guard::{
 pub use crate::identity::LocalUser;
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
-    Session, TokenKind,
+    Revocation, Revocations, Session, TokenKind,
 };
 pub use crate::primitive::{
     Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,

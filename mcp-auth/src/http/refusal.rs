@@ -226,6 +226,7 @@ pub(super) struct Challenges {
     /// The scopes that a client should request when it signs in.
     scopes: Vec<String>,
     sign_in: Unauthorized,
+    access_revoked: Unauthorized,
     invalid_token: Unauthorized,
     audience_missing: Unauthorized,
     audience_mismatch: Unauthorized,
@@ -269,6 +270,7 @@ impl Challenges {
             // A challenge to a request without credentials has no error code (RFC 6750 section
             // 3.1).
             sign_in: Unauthorized::new(&format!("Bearer {tail}"), SIGN_IN),
+            access_revoked: invalid_token(ACCESS_REVOKED),
             invalid_token: invalid_token(INVALID_TOKEN),
             audience_missing: invalid_token(AUDIENCE_MISSING),
             audience_mismatch: invalid_token(AUDIENCE_MISMATCH),
@@ -286,9 +288,12 @@ impl Challenges {
     }
 
     /// Chooses the response to a refused token. The client learns the reason only if the issuer has signed or confirmed
-    /// the token, and only if connecting the server again would help. All other reasons have the same response.
+    /// the token, and only if the remedy is to connect the server again or to ask the operator. All other reasons have
+    /// the same response.
     fn invalid_token(&self, error: TokenError) -> &Unauthorized {
-        if error == TokenError::AudienceMissing {
+        if error == TokenError::AccessRevoked {
+            &self.access_revoked
+        } else if error == TokenError::AudienceMissing {
             &self.audience_missing
         } else if error == TokenError::AudienceMismatch {
             &self.audience_mismatch
@@ -325,6 +330,7 @@ fn header(challenge: &str) -> HeaderValue {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SIGN_IN: &str = "An access token is required";
+const ACCESS_REVOKED: &str = "The operator of this server has revoked this access; sign in again";
 const INVALID_TOKEN: &str = "The access token is invalid or expired";
 const AUDIENCE_MISSING: &str =
     "The access token does not say that it was issued for this server; connect this server again";

@@ -106,7 +106,7 @@ impl TokenPolicy {
     /// the tokens of all OAuth applications of an instance look alike, so the client or the scopes must show
     /// that the token is meant for this server.
     pub(crate) fn may_lack_audience(&self, parts: &CallerParts) -> bool {
-        // A client that is not on the list was refused before.
+        // A client that is not on the list is refused when the claims are verified.
         let of_known_client = self.allowed_clients.is_some();
         let mut required = self.required_scopes.iter();
         of_known_client

@@ -94,6 +94,10 @@ pub(crate) struct Unavailable {
 /// The reason why a token is refused. Each variant is one rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TokenError {
+    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens that
+    /// are as old as this token.
+    #[error("the access is revoked at this server")]
+    AccessRevoked,
     /// `alg` is not an RSA signature (`none`, `HS256`, `ES256` …).
     #[error("the algorithm is not accepted")]
     Algorithm,
@@ -210,7 +214,8 @@ impl TokenError {
     /// 401 and signs in again.
     pub(crate) fn is_of_genuine_token(self) -> bool {
         match self {
-            Self::AudienceMissing
+            Self::AccessRevoked
+            | Self::AudienceMissing
             | Self::AudienceMismatch
             | Self::AuthorizedParty
             | Self::Client
@@ -251,6 +256,7 @@ impl TokenError {
     /// Returns the name of the reason in the log. If Clerk's SDK has the same rule, the name is the SDK's name.
     pub(crate) fn reason(self) -> &'static str {
         match self {
+            Self::AccessRevoked => "access-revoked",
             Self::Algorithm => "token-invalid-algorithm",
             Self::AlgorithmNotPinned
             | Self::AudienceMalformed

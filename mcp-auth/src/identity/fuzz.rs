@@ -129,6 +129,8 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: 
     let subject = text("sub").unwrap_or_default().to_owned();
     let machines = decode.machines(&object).into_iter().map(str::to_owned);
     let said = Confirmation {
+        id: None,
+        issued_ms: None,
         subject: subject.clone(),
         expires_ms: members.get("exp").and_then(Value::as_u64),
         audience: members.get("aud").cloned(),

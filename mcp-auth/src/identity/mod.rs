@@ -39,6 +39,7 @@ mod people;
 mod policy;
 #[cfg(test)]
 mod properties;
+mod revocations;
 mod scopes;
 mod session;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub use org::Org;
 pub use organizations::OrganizationSource;
 pub use people::Profile;
 pub use policy::{ApiKeyScopes, AuthorizedParties};
+pub use revocations::{Revocation, Revocations};
 pub use session::{FactorAges, Session};
 pub use token_kind::TokenKind;
 
@@ -86,6 +88,7 @@ pub(crate) use organizations::{
 };
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, TokenPolicy};
+pub(crate) use revocations::{RevocationChanges, RevocationFile};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 
 #[cfg(mcp_auth_bench)]

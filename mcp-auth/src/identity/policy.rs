@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::identity::audience::{AudienceMode, AudiencePolicy};
+use crate::identity::revocations::Revocations;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::token_kind::TokenKind;
 use crate::loopback;
@@ -19,8 +20,11 @@ pub(crate) struct TokenPolicy {
     pub(crate) audience: AudiencePolicy,
     /// The scopes that the server requires for every request.
     pub(crate) required_scopes: Vec<String>,
-    /// The only OAuth clients whose tokens are accepted. `None` accepts any client.
+    /// The only OAuth clients whose tokens are accepted. `None` accepts any client. The revocations can replace the list
+    /// while the server runs.
     pub(crate) allowed_clients: Option<Vec<String>>,
+    /// The revoked access.
+    pub(crate) revocations: Revocations,
     /// True if OAuth access tokens are accepted.
     pub(crate) oauth: bool,
     /// The parties whose session tokens are accepted. `None` accepts no session token.
@@ -221,6 +225,7 @@ impl TokenPolicy {
             },
             required_scopes: Vec::new(),
             allowed_clients: None,
+            revocations: Revocations::default(),
             oauth: true,
             sessions: None,
             machine: None,

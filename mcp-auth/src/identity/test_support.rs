@@ -491,6 +491,8 @@ impl UserInfoSource for MockSource<UserInfo> {
 /// token lives for a day.
 pub(crate) fn confirmation() -> Confirmation {
     Confirmation {
+        id: Some("oat_id_1".to_owned()),
+        issued_ms: Some(NOW * 1_000),
         subject: "user_ada".to_owned(),
         expires_ms: Some((NOW + 86_400) * 1_000),
         audience: Some(json!([RESOURCE])),

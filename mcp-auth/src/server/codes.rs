@@ -39,6 +39,16 @@ impl Level {
 }
 
 impl Code {
+    /// Returns true if the finding says only that Clerk did not answer, so that the check may succeed later.
+    pub(super) fn lacks_an_answer(&self) -> bool {
+        let lacking = [
+            &ISSUER_UNREACHABLE,
+            &KEYS_UNREACHABLE,
+            &SECRET_KEY_UNCHECKED,
+        ];
+        lacking.iter().any(|code| code.name == self.name)
+    }
+
     /// Returns the code with this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         ALL.iter().copied().find(|code| code.name == name)
@@ -158,6 +168,8 @@ codes! {
         "all calls to Clerk run on this thread";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
         "another process with the same keys would accept a confirmation a second time";
+    Fatal REVOCATIONS_INVALID "revocations-invalid"
+        "a server that does not know what was revoked would accept it";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "only a server with the same key can continue a call that waits for a person";
     Fatal AUDIT_FILE_FAILED "audit-file-failed"
@@ -197,6 +209,10 @@ codes! {
         "no M2M token is meant for this machine, so the server answers all M2M tokens with 401";
     Error MACHINE_KEY_OF_OTHER_MACHINE "machine-key-of-other-machine"
         "the server answers opaque tokens for its machine with 401, or will soon do so if the key was just changed";
+    Error ACCESS_WIDENED "access-widened"
+        "the file of `MCP_MATRIX` is the access that was reviewed";
+    Error MATRIX_UNREADABLE "matrix-unreadable"
+        "without the file of `MCP_MATRIX`, wider access would not be found";
     Error CLOCK_WRONG "clock-wrong"
         "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
@@ -245,6 +261,8 @@ codes! {
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 
+    Note ACCESS_NARROWED "access-narrowed"
+        "if the access is widened again, a check that compares with this file does not report it";
     Note SECRET_KEY_UNSET "secret-key-unset"
         "the server does not look up roles and permissions of OAuth callers, trusts the organization of a token without a look-up, refuses opaque tokens (`oat_…`), and did not check the instance's settings";
     Note INSTANCE_UNREADABLE "instance-unreadable"

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use super::codes::{Code, Level};
 
 /// A finding of [`ServerBuilder::check`](crate::ServerBuilder::check).
@@ -102,6 +104,16 @@ impl Finding {
     /// Reports whether the server does not start because of the finding.
     pub(super) fn is_fatal(&self) -> bool {
         self.code.level == Level::Fatal
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "code": self.code(),
+            "severity": self.severity().to_string(),
+            "what": self.what,
+            "why": self.why,
+            "do": self.remedy,
+        })
     }
 
     /// Logs the finding when the server starts.
@@ -239,6 +251,44 @@ impl CheckReport {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
+    }
+
+    /// Writes the report as JSON, as `MCP_CHECK_FORMAT=json` prints it: `subject`, `passed`, `findings` and `accepted`
+    /// with `code`, `severity`, `what`, `why` and `do` each, and `summary` with the numbers of findings.
+    ///
+    /// ```
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let report = mcp_auth::server!().secret_key("pk_test_1").check().await;
+    /// let report: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+    /// assert!(report["summary"]["errors"].as_u64() > Some(0));
+    /// assert_eq!(report["findings"][0]["severity"], "error");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let all = |findings: &[Finding]| findings.iter().map(Finding::to_json).collect::<Vec<_>>();
+        let report = json!({
+            "subject": self.subject,
+            "passed": self.passed,
+            "findings": all(&self.findings),
+            "accepted": all(&self.accepted),
+            "summary": {
+                "errors": self.count(Severity::Error),
+                "warnings": self.count(Severity::Warning),
+                "notes": self.count(Severity::Note),
+            },
+        });
+        format!("{report:#}\n")
+    }
+
+    /// The exit status of a check that could not ask Clerk.
+    pub(super) const NOT_ASKED: i32 = 2;
+
+    /// Returns true if each error says only that Clerk did not answer.
+    pub(super) fn only_lacks_answers(&self) -> bool {
+        let findings = self.findings.iter();
+        let mut errors = findings.filter(|finding| finding.severity() == Severity::Error);
+        errors.all(|finding| finding.code.lacks_an_answer())
     }
 
     pub(super) fn count(&self, severity: Severity) -> usize {

@@ -132,6 +132,7 @@ impl ServerBuilder {
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,
+            revocation_file: settings.revocation_file?,
             transport: Transport::Http {
                 legacy_sessions: settings.legacy_sessions,
             },

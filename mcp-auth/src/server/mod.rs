@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod explain;
 mod finding;
+mod gate;
 #[cfg(feature = "testing")]
 mod in_process;
 mod listen;

@@ -5,7 +5,7 @@
 
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
-use crate::identity::TokenPolicy;
+use crate::identity::{RevocationFile, TokenPolicy};
 use crate::limits::Networks;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
@@ -62,6 +62,7 @@ pub(super) struct Settings {
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
     pub(super) state_keys: Result<StateKeys, Finding>,
+    pub(super) revocation_file: Result<Option<RevocationFile>, Finding>,
     /// True if legacy clients get sessions.
     pub(super) legacy_sessions: bool,
     pub(super) audit: AuditSettings,
@@ -93,6 +94,8 @@ impl Settings {
         if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {
             findings.extend(builder.state_keys.check(keys, registry));
         }
+        let revocation_file = builder.revocations.resolve(env, findings);
+        let revocation_file = findings.note(revocation_file);
         let legacy_sessions = findings.note(builder.sessions.resolve(env));
         Self {
             address,
@@ -103,6 +106,7 @@ impl Settings {
             proxies,
             registry,
             state_keys,
+            revocation_file,
             legacy_sessions: legacy_sessions.unwrap_or_default(),
             audit: builder.audit.resolve(env, findings),
             machine_id: builder.clerk.machine_id(env).source,
@@ -204,6 +208,7 @@ pub(super) fn policy(
     let mut policy = TokenPolicy::new(issuer.to_owned(), Vec::new());
     let hierarchy = builder.scopes.hierarchy(builder.tokens.api_keys.as_ref());
     policy.scopes = findings.note(hierarchy).unwrap_or_default();
+    policy.revocations = builder.revocations.handle.clone();
     if let Some(canonical) = canonical {
         let host = builder.serving.host(env).value;
         let resolved = audience::resolve(&mut policy, builder, env, canonical, &host);

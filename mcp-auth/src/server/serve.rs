@@ -20,7 +20,8 @@ use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
 use super::explain;
-use super::finding::{Finding, Findings, Severity, counted};
+use super::finding::{Finding, Findings};
+use super::gate;
 use super::log;
 use super::matrix::AccessMatrix;
 use super::resolve::Purpose;
@@ -87,8 +88,11 @@ impl ServerBuilder {
     /// ```
     ///
     /// With `MCP_AUTH=check` in the environment, `serve` prints the report of
-    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error.
+    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error. If
+    /// Clerk could not be asked and nothing else is wrong, the process ends with status 2.
     /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept, separated by commas.
+    /// `MCP_CHECK_FORMAT=json` prints the report as JSON, and `MCP_MATRIX` names a file with an access
+    /// matrix that must not be exceeded.
     ///
     /// With `MCP_AUTH=tools` in the environment, `serve` prints the
     /// [`AccessMatrix`](crate::AccessMatrix) instead of serving; `tools-markdown` and `tools-json`
@@ -125,15 +129,7 @@ impl ServerBuilder {
     /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
     pub(super) async fn unless_printed(self, env: Environment<'static>) -> Result<Option<Self>> {
         if env.get("MCP_AUTH").as_deref() == Some("check") {
-            let report = self.check().await;
-            io::stdout().write_all(report.to_string().as_bytes())?;
-            return match report.count(Severity::Error) {
-                0 => Ok(None),
-                errors => {
-                    let what = format!("the check found {}", counted(errors, "error"));
-                    Err(Error::start(Finding::new(&codes::CHECK_FAILED, what)))
-                }
-            };
+            return gate::run(self, env).await.map(|()| None);
         }
         if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
             io::stdout().write_all(text.as_bytes())?;

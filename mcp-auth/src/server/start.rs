@@ -9,7 +9,9 @@ use crate::audit::Audit;
 use crate::clerk::Metadata;
 use crate::guard::Explanation;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
+use crate::identity::{
+    Authenticator, Clock, IoRuntime, Organizations, RevocationFile, Revocations, TokenPolicy,
+};
 use crate::limits::Networks;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
@@ -54,6 +56,7 @@ use super::runtime::{clock, io_thread};
 #[derive(Clone, Debug)]
 pub struct Server {
     site: Arc<Site>,
+    revocations: Revocations,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
     /// All calls to Clerk run on this runtime, which lives as long as the server.
@@ -115,6 +118,22 @@ impl Server {
     #[must_use]
     pub fn notifier(&self) -> Notifier {
         self.site.endpoint.notifier().clone()
+    }
+
+    /// Returns the handle with which the application revokes access while the server runs.
+    ///
+    /// ```no_run
+    /// # async fn dismiss() -> mcp_auth::Result<()> {
+    /// use mcp_auth::Revocation;
+    ///
+    /// let server = mcp_auth::server!().build().await?;
+    /// server.revocations().revoke(Revocation::subject("user_2abc"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
     }
 
     /// The site, for a server that runs without an actix-web application.
@@ -209,6 +228,7 @@ pub(super) struct Parts {
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
+    pub(super) revocation_file: Option<RevocationFile>,
     pub(super) transport: Transport,
     pub(super) audit: AuditSettings,
     pub(super) policy: TokenPolicy,
@@ -244,6 +264,7 @@ pub(super) async fn build(
     };
     let canonical = resolved.settings.canonical?;
     let connections = resolved.settings.connections?;
+    let revocations = resolved.policy.revocations.clone();
     let (site, report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
         canonical,
@@ -253,6 +274,7 @@ pub(super) async fn build(
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
+        revocation_file: resolved.settings.revocation_file?,
         transport: match purpose {
             Purpose::Check | Purpose::Listen | Purpose::Mount => Transport::Http {
                 legacy_sessions: resolved.settings.legacy_sessions,
@@ -266,6 +288,7 @@ pub(super) async fn build(
     })?;
     Ok(Server {
         site: Arc::new(site),
+        revocations,
         connections: Arc::new(connections),
         report: Arc::new(report),
         _io: io,
@@ -286,12 +309,19 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         proxies,
         registry,
         state_keys,
+        revocation_file,
         transport,
         audit,
         policy,
         identity,
         clock,
     } = parts;
+    if let Some(file) = revocation_file {
+        file.watch(&policy.revocations).map_err(|error| {
+            let what = format!("the revocation file cannot be watched: {}", chain(&error));
+            Finding::new(&codes::REVOCATIONS_INVALID, what)
+        })?;
+    }
     let threads = Threads::new(load.threads).map_err(|error| {
         let what = format!("the threads of tools cannot be started: {}", chain(&error));
         Finding::new(&codes::THREADS_FAILED, what)
@@ -336,7 +366,10 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         info,
         registry,
         states: Arc::new(builder.states),
-        organizations: Arc::new(identity.organizations.with_sources(sources)),
+        organizations: Arc::new(
+            (identity.organizations.with_sources(sources))
+                .with_revocations(policy.revocations.clone()),
+        ),
         clock: Arc::clone(&clock),
         audit,
         // If `organization_from` adds a source, every organization needs a current membership.

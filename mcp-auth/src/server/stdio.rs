@@ -160,6 +160,7 @@ impl Started {
             state_keys: settings.state_keys?,
             transport: Transport::Stdio,
             audit: settings.audit,
+            revocation_file: settings.revocation_file?,
             policy,
             identity: Identity {
                 authenticator,

@@ -111,6 +111,8 @@ const OWN: &[Variable] = &[
     Variable::of_server("MCP_AUTH"),
     Variable::of_server("MCP_AUTH_ACCEPT"),
     Variable::of_server(explain::VARIABLE),
+    Variable::of_server("MCP_CHECK_FORMAT"),
+    Variable::of_server("MCP_MATRIX"),
     Variable::of_server("RUST_LOG"),
 ];
 

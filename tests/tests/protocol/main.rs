@@ -57,6 +57,7 @@ mod refusals;
 mod reply;
 mod restart;
 mod results;
+mod revocation;
 mod rotation;
 mod schema;
 mod scopes;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clerk_emulator::{Emulator, TokenRequest};
-use mcp_auth::{ServerBuilder, StoredTask, TaskStore};
+use mcp_auth::{Revocation, Revocations, ServerBuilder, StoredTask, TaskStore};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -1001,4 +1001,51 @@ async fn without_its_store_no_task_is_made_and_none_is_shown() {
         let listed = world.list(era).bearer(&ada).send().await.tools();
         assert!(listed.contains(&"work".to_owned()));
     }
+}
+
+#[actix_web::test]
+async fn a_running_task_of_a_revoked_caller_ends_within_a_second_and_its_result_is_not_delivered() {
+    let mut revocations = Revocations::default();
+    let (world, gate) = with(|builder| {
+        revocations = builder.revocations();
+        builder
+    })
+    .await;
+    let (ada, grace) = (world.ada(), world.grace());
+    let done = begin(&world, &ada, "maybe", json!({})).await;
+    until(&world, &ada, &done, "completed").await;
+    let asking = begin(&world, &ada, "approve", json!({})).await;
+    until(&world, &ada, &asking, "input_required").await;
+    let mut running = Vec::new();
+    for _ in 0..8 {
+        running.push(begin(&world, &ada, "work", json!({ "label": "a" })).await);
+    }
+    let other = begin(&world, &grace, "work", json!({ "label": "b" })).await;
+    assert_eq!(gate.running(), 9);
+    let begun = std::time::Instant::now();
+    revocations.revoke(Revocation::subject("user_ada"));
+    eventually("the functions end", || gate.running() == 1).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    for id in running.iter().chain([&done, &asking]) {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let params = json!({ "taskId": id, "inputResponses": {} });
+            send(&world, &ada, method, params).await.expect_status(401);
+        }
+    }
+    gate.open();
+    until(&world, &grace, &other, "completed").await;
+    assert!(revocations.lift(&Revocation::subject("user_ada")));
+    for id in &running {
+        let task = get(&world, &ada, id).await;
+        assert_eq!(task["status"], "failed", "{task}");
+        let text = "The access of the caller was revoked while the task ran.";
+        assert_eq!(task["error"]["message"], text, "{task}");
+    }
+    // A task that had ended, and a task that waits for a person, are as before.
+    assert_eq!(text(&get(&world, &ada, &done).await), "worked");
+    assert_eq!(get(&world, &ada, &asking).await["status"], "input_required");
 }

@@ -194,8 +194,10 @@ impl Call {
         }
         let expires_ms = match present(description.expiration) {
             None => None,
-            Some(at) => Some(self.expires_ms(&at).ok_or(Unexpected("expiration"))?),
+            Some(at) => Some(self.time_ms(&at).ok_or(Unexpected("expiration"))?),
         };
+        // A token without a readable time of issue counts as older than any time.
+        let issued_ms = present(description.created_at).and_then(|at| self.time_ms(&at));
         let subject = description.subject.ok_or(Unexpected("subject"))?;
         let claims = match present(description.claims) {
             None => Map::new(),
@@ -226,7 +228,7 @@ impl Call {
             client_id: description
                 .client_id
                 .filter(|id| is_oauth && !id.is_empty()),
-            key_id: description.id.filter(|_| self.kind == TokenKind::ApiKey),
+            key_id: (description.id.clone()).filter(|_| self.kind == TokenKind::ApiKey),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
             // The key acts for the organization but is not a member of it, so the key has no role.
@@ -236,6 +238,8 @@ impl Call {
         };
         Ok(Ok(Confirmation {
             subject,
+            id: description.id,
+            issued_ms,
             expires_ms,
             audience: present(description.aud).filter(names_anything),
             machines,
@@ -244,10 +248,10 @@ impl Call {
         }))
     }
 
-    /// Returns the expiry in milliseconds since 1970. Clerk's sources disagree on the unit for
+    /// Returns a time in milliseconds since 1970. Clerk's sources disagree on the unit for
     /// OAuth tokens. Until the year 5138, a time in seconds is below 10^11. Since 1973, a time in
     /// milliseconds is above it.
-    fn expires_ms(&self, at: &Value) -> Option<u64> {
+    fn time_ms(&self, at: &Value) -> Option<u64> {
         let at = at.as_f64()?;
         let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
         #[expect(
@@ -273,6 +277,7 @@ struct Description {
     revoked: Option<bool>,
     expired: Option<bool>,
     expiration: Option<Value>,
+    created_at: Option<Value>,
     aud: Option<Value>,
     act: Option<Value>,
     claims: Option<Value>,

@@ -20,8 +20,10 @@ use crate::identity::keys::{Keys, PublishedKey};
 use crate::identity::local_user::LocalUser;
 use crate::identity::log_throttle::LogThrottle;
 use crate::identity::lookup::Budget;
+use crate::identity::org::Org;
 use crate::identity::people::People;
 use crate::identity::policy::TokenPolicy;
+use crate::identity::revocations::RevocationChanges;
 use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
 #[cfg(feature = "stdio")]
@@ -138,6 +140,7 @@ impl Authenticator {
             confirm,
             people,
         } = config;
+        policy.revocations.use_clock(&clock);
         let policy = Arc::new(policy);
         let seen = Arc::new(TokenCache::new(policy.cache_bytes));
         let context = Arc::new(CallerContext {
@@ -200,6 +203,10 @@ impl Authenticator {
                 self.count_refusal(error);
             })?,
         };
+        self.check_revocations(&caller).inspect_err(|&error| {
+            log_refusal(error, None, Some(caller.subject()));
+            self.count_refusal(error.into());
+        })?;
         if let Some((people, user_id)) = self.to_be_checked(&caller) {
             people.check_user(user_id).await.inspect_err(|&error| {
                 self.log_failure(error, None, Some(user_id));
@@ -247,7 +254,7 @@ impl Authenticator {
     pub(crate) fn standing(&self, token: &BearerToken<'_>, caller: &Caller) -> Standing {
         let claims = caller.verified();
         let current = claims.check_current(self.clock.unix_ms(), self.policy.leeway_ms);
-        if current.is_err() {
+        if current.is_err() || self.is_revoked(caller) {
             return Standing::Over;
         }
         if self
@@ -264,10 +271,47 @@ impl Authenticator {
         Standing::Unknown { asks_provider }
     }
 
-    /// Returns true if the cache says that the user is not banned, or if users are not checked.
+    /// Returns true if the operator revoked the token, or what it stands for.
+    pub(crate) fn is_revoked(&self, caller: &Caller) -> bool {
+        self.check_revocations(caller).is_err()
+    }
+
+    /// Completes when the token of a caller, or the organization in which the caller acts, is revoked.
+    pub(crate) async fn revoked(&self, caller: &Caller, org: Option<&Org>) {
+        let revocations = &self.policy.revocations;
+        let mut changes = revocations.changes();
+        let refuses = |org: &Org| revocations.refuses_organization(org.id());
+        while !self.is_revoked(caller) && !org.is_some_and(refuses) {
+            changes.next().await;
+        }
+    }
+
+    /// Returns the changes of the revocations from now on.
+    pub(crate) fn revocation_changes(&self) -> RevocationChanges {
+        self.policy.revocations.changes()
+    }
+
+    /// Checks a verified token against the revocations, and against the list of allowed clients. A token that was found
+    /// good is checked again when the revocations change.
+    fn check_revocations(&self, caller: &Caller) -> Result<(), TokenError> {
+        let revocations = &self.policy.revocations;
+        let generation = revocations.generation();
+        if caller.is_checked_at(generation) {
+            return Ok(());
+        }
+        let configured = self.policy.allowed_clients.as_deref();
+        revocations.check(&caller.ids(), configured)?;
+        caller.checked_at(generation);
+        Ok(())
+    }
+
+    /// Returns true if the token is not revoked, and the cache says that the user is not banned, or users are not
+    /// checked.
     fn is_checked(&self, caller: &Caller) -> bool {
-        self.to_be_checked(caller)
-            .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
+        !self.is_revoked(caller)
+            && self
+                .to_be_checked(caller)
+                .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
     }
 
     /// Returns true if the token was accepted before. A token that was accepted before is not a guess.

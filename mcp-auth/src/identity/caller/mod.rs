@@ -4,6 +4,7 @@ mod principal;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use crate::identity::entitlements::Entitlements;
 use crate::identity::fingerprint::Fingerprint;
 use crate::identity::mark::Mark;
 use crate::identity::org::Org;
+use crate::identity::revocations::TokenIds;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
 use crate::identity::token_kind::TokenKind;
@@ -99,6 +101,8 @@ struct CallerFacts {
     hierarchy: Arc<ScopeHierarchy>,
     fingerprint: Fingerprint,
     token: Option<TokenText>,
+    /// The generation of the revocations at which the token was last found good; 0 before the first check.
+    checked: AtomicU64,
 }
 
 /// The data that all callers of one server share.
@@ -152,6 +156,7 @@ impl Caller {
             parts,
             fingerprint,
             token,
+            checked: AtomicU64::new(0),
         };
         Self {
             facts: Arc::new(facts),
@@ -385,6 +390,31 @@ impl Caller {
     /// Returns true if the issuer must be asked for the organization in which the caller acts.
     pub(crate) fn org_at_issuer(&self) -> bool {
         self.facts.parts.org_at_issuer
+    }
+
+    /// Returns true if the token was found good at this generation of the revocations.
+    pub(crate) fn is_checked_at(&self, generation: u64) -> bool {
+        self.facts.checked.load(Ordering::Acquire) == generation
+    }
+
+    /// Notes that the token was found good at this generation of the revocations.
+    pub(crate) fn checked_at(&self, generation: u64) {
+        self.facts.checked.store(generation, Ordering::Release);
+    }
+
+    /// Returns the ids by which the token can be revoked.
+    pub(crate) fn ids(&self) -> TokenIds<'_> {
+        let actor = self.actor();
+        TokenIds {
+            is_oauth: self.token_kind() == TokenKind::OAuth,
+            subject: self.subject(),
+            actors: [actor, actor.and_then(Actor::actor)].map(|actor| actor.map(Actor::subject)),
+            client: self.client_id(),
+            session: self.session().map(Session::id),
+            token: self.facts.claims.id(),
+            organization: self.org_id(),
+            issued_ms: self.facts.claims.issued_ms(),
+        }
     }
 
     pub(crate) fn verified(&self) -> &VerifiedClaims {

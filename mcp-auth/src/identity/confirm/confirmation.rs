@@ -11,6 +11,10 @@ use crate::identity::caller::CallerParts;
 #[derive(Clone)]
 pub(crate) struct Confirmation {
     pub(crate) subject: String,
+    /// The id of the token, which is not the token itself.
+    pub(crate) id: Option<String>,
+    /// The time of issue, in milliseconds since 1970.
+    pub(crate) issued_ms: Option<u64>,
     /// The expiry, in milliseconds since 1970. `None` if the token does not expire.
     pub(crate) expires_ms: Option<u64>,
     /// The audience. `None` if the token names no audience.

@@ -24,6 +24,7 @@ use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
 use crate::identity::people::People;
+use crate::identity::revocations::Revocations;
 use crate::identity::token_kind::TokenKind;
 
 pub(crate) use list::MembershipPage;
@@ -66,6 +67,7 @@ pub(crate) struct Organizations {
     people: Option<Arc<People>>,
     conventions: &'static Conventions,
     sources: OrganizationSources,
+    revocations: Revocations,
 }
 
 /// The identity provider's memberships. They are looked up individually, or as the list of a user.
@@ -107,6 +109,7 @@ impl Organizations {
             people: None,
             conventions,
             sources: OrganizationSources::default(),
+            revocations: Revocations::default(),
         }
     }
 
@@ -114,6 +117,14 @@ impl Organizations {
     /// name no organization.
     pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
         Self { sources, ..self }
+    }
+
+    /// Lets no caller act in a revoked organization.
+    pub(crate) fn with_revocations(self, revocations: Revocations) -> Self {
+        Self {
+            revocations,
+            ..self
+        }
     }
 
     /// Asks the issuer, through `people`, for the organization of an opaque token.
@@ -170,11 +181,25 @@ impl Organizations {
         Ok(acting.org)
     }
 
-    /// Returns the organization in which this caller acts, for a request whose URL names `url`.
+    /// Returns the organization in which this caller acts, for a request whose URL names `url`. A caller acts in no
+    /// revoked organization.
     ///
     /// # Errors
     /// [`Unavailable`] if a look-up fails now.
     pub(crate) async fn acting(
+        &self,
+        caller: &Caller,
+        url: &UrlOrg,
+        freshness: Freshness,
+    ) -> Result<Acting, Unavailable> {
+        let mut acting = self.resolve(caller, url, freshness).await?;
+        acting
+            .org
+            .take_if(|org| self.revocations.refuses_organization(org.id()));
+        Ok(acting)
+    }
+
+    async fn resolve(
         &self,
         caller: &Caller,
         url: &UrlOrg,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checks::{
-    Claims, check_audience, check_client, check_kind, check_machine, check_subject,
-};
+use super::checks::{Claims, check_audience, check_kind, check_machine, check_subject};
 use super::claims::{check_expiry, check_not_before};
 use super::{Decode, Evidence, VerifiedClaims};
 use crate::identity::caller::CallerParts;
@@ -132,10 +130,10 @@ impl<'c> Signed<'c, '_> {
         let not_before_ms = claims.time_ms("nbf")?;
         check_not_before(not_before_ms, now_ms, policy.leeway_ms)?;
         let latest = now_ms.saturating_add(policy.leeway_ms);
-        if claims.time_ms("iat")?.is_some_and(|issued| issued > latest) {
+        let issued_ms = claims.time_ms("iat")?;
+        if issued_ms.is_some_and(|issued| issued > latest) {
             return Err(TokenError::IssuedInFuture);
         }
-        check_client(kind, claims.text("client_id"), policy)?;
         claims.check_session(kind)?;
         if kind == TokenKind::M2m {
             check_machine(
@@ -150,6 +148,8 @@ impl<'c> Signed<'c, '_> {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
+            id: claims.text("jti").map(Box::from),
+            issued_ms,
             expires_ms: Some(expires_ms),
             not_before_ms,
             names_actor: claims.0.get("act").is_some_and(|act| !act.is_null()),

@@ -75,26 +75,6 @@ pub(super) fn check_audience(
     }
 }
 
-/// Checks that the client of an OAuth token is on the list of allowed clients. A client that was blocked at the
-/// identity provider may still have tokens. Only this list refuses these tokens.
-pub(super) fn check_client(
-    kind: TokenKind,
-    client: Option<&str>,
-    policy: &TokenPolicy,
-) -> Result<(), TokenError> {
-    match (kind, &policy.allowed_clients) {
-        (TokenKind::OAuth, Some(allowed)) => {
-            let listed = client.is_some_and(|client| allowed.iter().any(|own| own == client));
-            if listed {
-                Ok(())
-            } else {
-                Err(TokenError::Client)
-            }
-        }
-        (_, _) => Ok(()),
-    }
-}
-
 /// Checks that a machine's token names the machine of this server. Without this check any machine's token would pass,
 /// because the issuer confirms tokens for any machine if it is asked with the instance's key. `unknown` is the error if
 /// the machine of this server is not configured.

@@ -19,6 +19,10 @@ pub(crate) struct VerifiedClaims {
     pub(super) kind: TokenKind,
     pub(super) issuer: Arc<str>,
     pub(super) subject: Box<str>,
+    /// The id of the token: the claim `jti`, or the id that the issuer gave to an opaque token.
+    pub(super) id: Option<Box<str>>,
+    /// The time of issue, in milliseconds since 1970.
+    pub(super) issued_ms: Option<u64>,
     /// The expiry. `None` if the token does not expire.
     pub(super) expires_ms: Option<u64>,
     pub(super) not_before_ms: Option<u64>,
@@ -68,6 +72,16 @@ impl VerifiedClaims {
 
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Returns the id of the token. `None` if the issuer named none. The id is not the token itself.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the time at which the token was issued, in milliseconds since 1970.
+    pub(crate) fn issued_ms(&self) -> Option<u64> {
+        self.issued_ms
     }
 
     /// Returns the time at which the token expires, in milliseconds since 1970. `None` if the token does not expire.

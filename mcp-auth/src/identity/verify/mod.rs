@@ -32,7 +32,7 @@ pub(crate) use candidate::{Candidate, Signed};
 pub(crate) use checks::check_kind;
 pub(crate) use claims::{Evidence, VerifiedClaims};
 
-use checks::{check_audience, check_client, check_key_scopes, check_machine, check_subject};
+use checks::{check_audience, check_key_scopes, check_machine, check_subject};
 use claims::CONFIRMATION_AGE;
 
 /// Reads the claims of an identity provider; implemented by the provider.
@@ -81,7 +81,6 @@ impl VerifiedClaims {
         {
             return Err(TokenError::Expired);
         }
-        check_client(kind, confirmation.parts.client_id.as_deref(), policy)?;
         match kind {
             // With the machine's own key the issuer confirms only tokens for that machine.
             TokenKind::M2m if policy.machine == Some(Machine::Unnamed) => {}
@@ -98,6 +97,8 @@ impl VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
+            id: confirmation.id.map(String::into_boxed_str),
+            issued_ms: confirmation.issued_ms,
             expires_ms: confirmation.expires_ms,
             not_before_ms: None,
             names_actor: confirmation
@@ -127,6 +128,8 @@ impl VerifiedClaims {
             kind: TokenKind::OAuth,
             issuer: LOCAL_ISSUER.into(),
             subject: subject.into(),
+            id: None,
+            issued_ms: None,
             expires_ms: None,
             not_before_ms: None,
             names_actor: false,

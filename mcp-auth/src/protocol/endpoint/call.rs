@@ -211,10 +211,13 @@ impl Endpoint {
                     (Some(continuation), _) => {
                         Box::pin(remaining.write(first, &continuation.writer)).await
                     }
-                    (None, Some(original)) => Ok(Response::Stream(
-                        remaining.stream_of_session(first, original),
-                    )),
-                    (None, None) => Ok(Response::Stream(remaining.stream(&first))),
+                    (None, original) => {
+                        let events = match original {
+                            Some(original) => remaining.stream_of_session(first, original),
+                            None => remaining.stream(&first),
+                        };
+                        Ok(Response::Stream(self.until_revoked(events, caller, org)))
+                    }
                 }
             }
         }

@@ -84,7 +84,8 @@ impl Endpoint {
         let end = Err(Stopped::Asking(asking));
         let delivered = Arc::clone(self).deliver(original, writer, end);
         tokio::spawn(delivered.in_current_span().with_current_subscriber());
-        Ok(Response::Stream(MessageStream::of_session(events)))
+        let events = MessageStream::of_session(events);
+        Ok(Response::Stream(self.until_revoked(events, caller, None)))
     }
 
     /// Asks the questions and runs the call again, until the call has a response. Then puts the response on the stream.
@@ -125,6 +126,11 @@ impl Endpoint {
             if expires.is_some_and(|expires| expires <= now) {
                 return Err(RpcError::Failed(EXPIRED.to_owned()).into());
             }
+            let authenticator = &self.config.streams.authenticator;
+            let caller = original.caller.as_ref();
+            if caller.is_some_and(|caller| authenticator.is_revoked(caller)) {
+                return Err(RpcError::Failed(REVOKED.to_owned()).into());
+            }
             let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
             // The server checked the headers when it received the HTTP request.
             let mirrored = Mirrored {
@@ -147,7 +153,6 @@ impl Endpoint {
                 session: Some(&original.session),
                 continuation: Some(continuation),
             };
-            let caller = original.caller.as_ref();
             match &*message.method {
                 "tools/call" => self.call_tool(caller, &request).await,
                 "prompts/get" => self.get_prompt(caller, &request).await,
@@ -232,4 +237,5 @@ impl Headers for NoHeaders {
 
 /// The time that a person has for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+const REVOKED: &str = "The access was revoked before the question was answered.";
 const EXPIRED: &str = "The access token expired before the question was answered.";

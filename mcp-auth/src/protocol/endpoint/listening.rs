@@ -15,6 +15,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::identity::RevocationChanges;
 use crate::primitive::{Changes, Subscription};
 
 use super::super::subscriptions::{
@@ -41,6 +42,7 @@ pub(super) struct Listening {
     batch: Changes,
     /// The time before which no further batch is taken.
     not_before: Option<Instant>,
+    revocations: RevocationChanges,
     _place: Place,
 }
 
@@ -54,6 +56,7 @@ impl Listening {
         (subscription, tasks, place): (Subscription, TaskWatch, Place),
     ) -> Self {
         Self {
+            revocations: endpoint.config.streams.authenticator.revocation_changes(),
             endpoint: Arc::clone(endpoint),
             id: id.to_owned(),
             reader,
@@ -150,23 +153,34 @@ impl Listening {
         })
     }
 
-    /// Waits until a change is pending, or until the time to check the token again. Returns true if a change is
-    /// pending.
+    /// Waits until a change is pending, until the token may have been revoked, or until the time to check the token
+    /// again. Returns true if a change is pending.
     async fn wait(&mut self) -> bool {
-        if let Some(time) = self.not_before.take() {
-            sleep_until(time).await;
-        }
+        let revocation = pin!(self.revocations.next());
+        let not_before = self.not_before.take();
         let tick = self.endpoint.config.clock.tick();
-        let changed = pin!(poll_fn(|cx| {
-            let task = self.tasks.poll_pending(cx);
-            match self.subscription.poll_pending(cx) {
-                Poll::Pending => task,
-                ready @ Poll::Ready(()) => ready,
+        let changed = async {
+            if let Some(time) = not_before {
+                sleep_until(time).await;
             }
-        }));
-        match select(changed, pin!(sleep(tick))).await {
-            Either::Left(_) => true,
-            Either::Right(_) => false,
+            let changed = pin!(poll_fn(|cx| {
+                let task = self.tasks.poll_pending(cx);
+                match self.subscription.poll_pending(cx) {
+                    Poll::Pending => task,
+                    ready @ Poll::Ready(()) => ready,
+                }
+            }));
+            match select(changed, pin!(sleep(tick))).await {
+                Either::Left(_) => true,
+                Either::Right(_) => false,
+            }
+        };
+        match select(revocation, pin!(changed)).await {
+            Either::Left(_) => {
+                self.not_before = not_before;
+                false
+            }
+            Either::Right((is_changed, _)) => is_changed,
         }
     }
 

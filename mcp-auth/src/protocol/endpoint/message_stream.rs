@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 
+use crate::identity::{Caller, Org};
+
 use super::super::sessions::{EventId, SessionStream};
+use super::Endpoint;
 
 /// The JSON-RPC messages of a response. The last message is the response itself. Dropping the stream cancels a modern
 /// call.
@@ -50,6 +54,49 @@ impl Stream for MessageStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl Endpoint {
+    /// Ends a stream when the caller's token or organization is revoked. No message and no response follow. A client
+    /// learns the reason from its next request.
+    pub(super) fn until_revoked(
+        &self,
+        events: MessageStream,
+        caller: Option<&Caller>,
+        org: Option<&Org>,
+    ) -> MessageStream {
+        let Some(caller) = caller.cloned() else {
+            return events;
+        };
+        let authenticator = Arc::clone(&self.config.streams.authenticator);
+        let org = org.cloned();
+        let revoked = async move { authenticator.revoked(&caller, org.as_ref()).await };
+        MessageStream::of_events(UntilRevoked {
+            events,
+            revoked: Some(Box::pin(revoked)),
+        })
+    }
+}
+
+/// The events of a stream until a future completes.
+struct UntilRevoked<F> {
+    events: MessageStream,
+    /// `None` after the future completed.
+    revoked: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = ()>> Stream for UntilRevoked<F> {
+    type Item = StreamEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The revocation comes first, so that no further message is delivered.
+        let revoked = self.revoked.as_mut();
+        if revoked.is_none_or(|revoked| revoked.as_mut().poll(cx).is_ready()) {
+            self.revoked = None;
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.events).poll_next(cx)
     }
 }
 

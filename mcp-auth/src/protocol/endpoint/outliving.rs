@@ -1,5 +1,6 @@
 //! Calls that continue after their request: calls that send messages, and tasks.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -55,6 +56,15 @@ impl OutlivingCall {
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
             asks: end.asks,
+        }
+    }
+
+    /// Completes when the caller's token or organization is revoked.
+    pub(super) async fn revoked(&self) {
+        let authenticator = &self.endpoint.config.streams.authenticator;
+        match &self.caller {
+            Some(caller) => authenticator.revoked(caller, self.org.as_ref()).await,
+            None => pending().await,
         }
     }
 

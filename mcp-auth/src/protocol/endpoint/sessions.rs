@@ -364,10 +364,12 @@ impl Endpoint {
         stream: SessionStream,
     ) -> MessageStream {
         let events = MessageStream::of_session(stream);
+        let caller = reader.caller.clone();
         let token = TokenWatch::new(self, token);
         let lists = ListWatch::new(self, self.all_lists(), &reader);
         let updates = Updates::new(Arc::clone(self), session, reader, token, lists);
-        MessageStream::of_events(updates.on(events))
+        let events = MessageStream::of_events(updates.on(events));
+        self.until_revoked(events, caller.as_ref(), None)
     }
 
     /// Returns the lists that the server has. A session learns changes of all of them.

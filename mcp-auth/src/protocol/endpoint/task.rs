@@ -14,10 +14,10 @@ use crate::primitive::{
     CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
 };
 
+use super::super::audited::Audited;
 use super::super::decisions::{DecisionOutcome, Kind};
 use super::super::era::Era;
 use super::super::error::RpcError;
-use super::super::audited::Audited;
 use super::super::method::Method;
 use super::super::rates::{Counting, Limited};
 use super::super::record::Record;

@@ -122,6 +122,14 @@ impl Endpoint {
     }
 }
 
+/// The reason why a function stops before its end.
+enum Stop {
+    /// The client cancelled the task, the task expired, or the server is stopping.
+    Cancelled,
+    /// The caller's access was revoked.
+    Revoked,
+}
+
 impl TaskRun {
     /// Runs the function in the background.
     pub(super) fn spawn(self, work: Work) {
@@ -131,27 +139,36 @@ impl TaskRun {
     async fn drive(mut self, mut work: Work) {
         let cancelled = self.running.cancelled();
         let ended = loop {
-            let either = select(&mut work, Box::pin(cancelled.cancelled()));
-            let either = match timeout(RENEWAL, either).await {
-                Ok(Either::Left((outcome, _))) => Some(Some(outcome)),
-                Ok(Either::Right(_)) => Some(None),
+            let stopped = select(
+                Box::pin(self.call.revoked()),
+                Box::pin(cancelled.cancelled()),
+            );
+            // The revocation comes first, so that no result is stored after it.
+            let either = match timeout(RENEWAL, select(stopped, &mut work)).await {
+                Ok(Either::Left((Either::Left(_), _))) => Some(Err(Stop::Revoked)),
+                Ok(Either::Left((Either::Right(_), _))) => Some(Err(Stop::Cancelled)),
+                Ok(Either::Right((outcome, _))) => Some(Ok(outcome)),
                 Err(_) => None,
             };
             match either {
                 Some(ended) => break ended,
                 None if self.renew().await => {}
-                None => break None,
+                None => break Err(Stop::Cancelled),
             }
         };
         drop(work);
         match ended {
-            Some(outcome) => self.finish(outcome).await,
-            None if self.call.endpoint.config.tasks.is_stopping() => {
+            Ok(outcome) => self.finish(outcome).await,
+            Err(Stop::Revoked) => {
+                self.record.state = failed(REVOKED);
+                self.store_end().await;
+            }
+            Err(Stop::Cancelled) if self.call.endpoint.config.tasks.is_stopping() => {
                 self.record.state = failed(STOPPED);
                 self.store_end().await;
             }
             // The client cancelled the task, or the task has expired. The store has this state already.
-            None => {}
+            Err(Stop::Cancelled) => {}
         }
     }
 
@@ -269,6 +286,7 @@ pub(super) fn lease_from(now: u64) -> u64 {
 
 const NOT_STARTED: &str = "The task could not be started.";
 const TOO_MANY: &str = "There is no room for another task. Wait until earlier tasks have expired, or call the tool later.";
+const REVOKED: &str = "The access of the caller was revoked while the task ran.";
 const STOPPED: &str = "The server was stopped while the task ran. Call the tool again.";
 const LEASE_MS: u64 = 60_000;
 /// The time between two renewals of a lease.

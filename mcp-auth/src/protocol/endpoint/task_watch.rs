@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::primitive::Subscription;
 
-use super::super::method::Method;
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::subscriptions::task_changed;
 use super::super::task_record::TaskRecord;
 use super::listen::Reader;

@@ -9,6 +9,7 @@ mod limits;
 mod local_clerk;
 mod organizations;
 mod proxies;
+mod revocations;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
@@ -46,6 +47,7 @@ use connections::ConnectionOptions;
 use limits::LimitOptions;
 use local_clerk::LocalClerkOptions;
 use proxies::ProxyOptions;
+use revocations::RevocationOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
@@ -64,6 +66,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         clerk::VARIABLES,
         local_clerk::VARIABLES,
         proxies::VARIABLES,
+        revocations::VARIABLES,
         serving::VARIABLES,
         state_keys::VARIABLES,
         sessions::VARIABLES,
@@ -166,6 +169,7 @@ pub struct ServerBuilder {
     pub(super) sessions: SessionOptions,
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
+    pub(super) revocations: RevocationOptions,
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
@@ -199,6 +203,7 @@ impl ServerBuilder {
             sessions: SessionOptions::default(),
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
+            revocations: RevocationOptions::default(),
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),

@@ -4,6 +4,7 @@
 //! called.
 
 mod explain;
+mod recorded;
 mod render;
 mod sample_caller;
 
@@ -14,6 +15,7 @@ use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, Token
 use crate::primitive::{AccessRule, PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
+pub(super) use self::recorded::Recorded;
 pub use self::sample_caller::SampleCaller;
 
 use self::render::Limits;

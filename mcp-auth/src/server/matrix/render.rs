@@ -220,9 +220,7 @@ impl AccessMatrix {
         }
         let scopes = self.server_scopes.join(" ");
         if !scopes.is_empty() {
-            notes.push(format!(
-                "Every signed-in caller has the scopes that the server requires: {scopes}"
-            ));
+            notes.push(format!("{SERVER_SCOPES}{scopes}"));
         }
         for caller in &self.callers {
             let kind = self.accepts.kind_of(caller);
@@ -325,6 +323,9 @@ fn policies_of(guard: &Guard) -> Vec<&'static str> {
     names
 }
 
+/// The beginning of the note about the scopes of every signed-in caller.
+pub(super) const SERVER_SCOPES: &str =
+    "Every signed-in caller has the scopes that the server requires: ";
 const IF_POLICY: &str = "if policy";
 
 /// A name in which blanks replace control characters, because a line break would break the table.
