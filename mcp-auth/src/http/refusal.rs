@@ -40,8 +40,6 @@ pub(super) enum Refusal {
     MoreScope(Box<WiderToken>),
     /// 503: there are too many new opaque tokens.
     NewTokens(Duration),
-    /// 406: the client asks for a stream, but does not accept events.
-    NoEventsAccepted,
     /// 404: the caller's principal has no session with the id of the request.
     NoSession,
     /// 406: the response is a stream of events, and the client does not accept one.
@@ -155,11 +153,6 @@ impl Refused {
                 problem.answer(self.id.as_deref())
             }
             Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
-            Refusal::NoEventsAccepted => error(
-                S::NOT_ACCEPTABLE,
-                "not_acceptable",
-                "Send `Accept: text/event-stream`; the answer is a stream of events",
-            ),
             Refusal::NoSession => error(
                 S::NOT_FOUND,
                 "session_not_found",

@@ -17,31 +17,11 @@ use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
 use super::list_watch::ListWatch;
 use super::listening::Listening;
+use super::reader::{Cost, Reader};
 use super::task::{declares_tasks, lacks_tasks};
 use super::task_watch::TaskWatch;
 use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
-
-/// The caller of a stream, with the data that decisions about the caller need.
-#[derive(Debug)]
-pub(super) struct Reader {
-    /// `None` if the stream was opened without a token.
-    pub(super) caller: Option<Caller>,
-    pub(super) url_org: UrlOrg,
-    pub(super) party: Party,
-    /// The organization in which the caller acted when the stream was opened. `None` if there was none, or if no
-    /// resource of the server uses an organization.
-    pub(super) org: Option<String>,
-}
-
-/// Whether a run of an `authorize` function counts for the rates of the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cost {
-    /// The client asked for the decision.
-    Counts,
-    /// The application published a change.
-    Free,
-}
 
 /// Why it cannot be decided now whether a caller may read a resource.
 #[derive(Debug)]
