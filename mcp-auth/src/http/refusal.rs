@@ -38,8 +38,6 @@ pub(super) enum Refusal {
     MoreScope(Box<WiderToken>),
     /// 503: there are too many new opaque tokens, which only Clerk can verify.
     NewTokens(Duration),
-    /// 406: the client sends a GET for a stream, but does not accept events.
-    NoEventsAccepted,
     /// 404: the caller's principal has no session with the id of the request.
     NoSession,
     /// 406: the response to the request is a stream of events, and the client does not accept events.
@@ -111,7 +109,6 @@ impl Refusal {
             | Self::Method(_)
             | Self::MoreScope(_)
             | Self::NoEvents
-            | Self::NoEventsAccepted
             | Self::NoSession
             | Self::NoThread
             | Self::NotAcceptable
@@ -163,11 +160,6 @@ impl Refused {
                 answer(&Problem::more_scope(wider), challenge, id)
             }
             Refusal::NewTokens(wait) => problem(Problem::new_tokens(*wait)),
-            Refusal::NoEventsAccepted => error(
-                406,
-                "not_acceptable",
-                "Send `Accept: text/event-stream`; the answer is a stream of events",
-            ),
             Refusal::NoSession => problem(Problem::no_session()),
             Refusal::NoEvents => error(
                 406,

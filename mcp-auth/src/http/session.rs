@@ -33,7 +33,7 @@ pub(super) fn serve(
     // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response wrongly.
     let can_stream = !fields.switches && head.version >= Version::HTTP_11;
     if opens && !(fields.accepts_events && can_stream) {
-        return Some(Err(Refusal::NoEventsAccepted.into()));
+        return Some(Err(Refusal::NoEvents.into()));
     }
     let url_org = url_org(site, head);
     let request = SessionRequestHead {

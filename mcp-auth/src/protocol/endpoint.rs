@@ -47,6 +47,7 @@ mod listening;
 mod message_stream;
 mod outliving;
 mod primitives;
+mod reader;
 mod session_updates;
 mod sessions;
 mod stream;

@@ -7,7 +7,7 @@ use crate::identity::TokenKind;
 use crate::primitive::{ChangedLists, List};
 
 use super::Endpoint;
-use super::listen::Reader;
+use super::reader::Reader;
 
 /// The lists of a stream that depend on the caller's membership.
 #[derive(Debug)]

@@ -21,54 +21,11 @@ use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
 use super::list_watch::ListWatch;
 use super::listening::Listening;
+use super::reader::{Cost, Reader};
 use super::task::{declares_tasks, lacks_tasks};
 use super::task_watch::TaskWatch;
 use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
-
-/// The caller of a stream, with the data that decisions about the caller need.
-#[derive(Debug)]
-pub(super) struct Reader {
-    /// `None` if the stream was opened without a token.
-    pub(super) caller: Option<Caller>,
-    pub(super) url_org: UrlOrg,
-    pub(super) party: Party,
-    /// The organization in which the caller acted when the stream was opened. `None` if the caller acted in none, or if
-    /// no resource of the server uses an organization.
-    pub(super) org: Option<String>,
-}
-
-impl Reader {
-    /// Makes the reader of a session's stream. Its organization is the one that the token names.
-    pub(super) fn of(caller: Option<&Caller>, url_org: &UrlOrg, party: Party) -> Self {
-        let org = caller.and_then(Caller::token_org);
-        Self {
-            caller: caller.cloned(),
-            url_org: url_org.clone(),
-            party,
-            org: org.map(|org| org.id().to_owned()),
-        }
-    }
-}
-
-/// Whether an `authorize` function runs at the cost of the client.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cost {
-    /// The run counts for the rates of the server, because the client asked for the decision.
-    Counts,
-    /// The run counts for no rate, because the application published a change.
-    Free,
-}
-
-impl Cost {
-    /// Returns the method of the message that the decision is for.
-    fn method(self) -> Method {
-        match self {
-            Self::Counts => Method::Listen,
-            Self::Free => Method::Updated,
-        }
-    }
-}
 
 /// The reason why the server cannot decide now whether a caller may read a resource.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::super::subscriptions::{
     Filter, ListName, Place, Seen, acknowledged, list_changed, resource_updated,
 };
 use super::list_watch::ListWatch;
-use super::listen::{Cost, Reader};
+use super::reader::{Cost, Reader};
 use super::task_watch::{Later, TaskWatch};
 use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream};

@@ -41,9 +41,7 @@ impl MessageStream {
             message,
         })))
     }
-}
 
-impl MessageStream {
     pub(super) fn of_events(events: impl Stream<Item = StreamEvent> + Send + 'static) -> Self {
         Self(Box::pin(events))
     }

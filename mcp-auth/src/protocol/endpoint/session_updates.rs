@@ -21,7 +21,7 @@ use crate::primitive::Changes;
 use super::super::sessions::Session;
 use super::super::subscriptions::{ListName, session_list_changed, session_resource_updated};
 use super::list_watch::ListWatch;
-use super::listen::{Cost, Reader};
+use super::reader::{Cost, Reader};
 use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream, StreamEvent};
 

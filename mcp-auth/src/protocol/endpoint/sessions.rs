@@ -25,8 +25,8 @@ use super::super::sessions::{
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
 use super::list_watch::ListWatch;
-use super::listen::Reader;
 use super::message_stream::MessageStream;
+use super::reader::Reader;
 use super::session_updates::Updates;
 use super::target::Target;
 use super::token_watch::TokenWatch;
@@ -332,7 +332,7 @@ impl Endpoint {
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
-        let reader = Reader::of(
+        let reader = Reader::of_session(
             Some(request.caller),
             request.url_org,
             request.caller.party(),
@@ -352,7 +352,7 @@ impl Endpoint {
         let owner = self.owner(caller, &UrlOrg::Absent)?;
         let session = self.sessions.as_ref()?.find(&owner, id.expose())?;
         let stream = session.connect(None, caller.and_then(Caller::expires_ms))?;
-        let reader = Reader::of(caller, &UrlOrg::Absent, party);
+        let reader = Reader::of_session(caller, &UrlOrg::Absent, party);
         Some(self.with_updates(session, reader, token, stream))
     }
 

@@ -16,7 +16,7 @@ use super::super::error::RpcError;
 use super::super::method::Method;
 use super::super::subscriptions::task_changed;
 use super::super::task_record::TaskRecord;
-use super::listen::Reader;
+use super::reader::Reader;
 use super::{Endpoint, Stopped};
 
 /// The tasks that a stream waits for.

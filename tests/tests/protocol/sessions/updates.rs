@@ -1,4 +1,4 @@
-//! What a session learns of changes, and when the stream that tells it ends.
+//! Changes that a session learns, and the end of the stream that tells them.
 
 use std::time::Duration;
 

@@ -78,7 +78,7 @@ fn name(user: usize) -> String {
 }
 
 fn token(world: &World, user: usize) -> String {
-    world.mint(&TokenRequest::oauth(&name(user)).org("acme"))
+    world.mint(&TokenRequest::oauth(name(user)).org("acme"))
 }
 
 /// The number of tasks of all workers. Each new connection reaches one of them.

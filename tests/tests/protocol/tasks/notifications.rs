@@ -43,7 +43,7 @@ async fn a_stream_has_the_state_of_a_task_and_each_change_until_it_ends() {
     let task = next(&mut listener).await;
     assert_eq!(text(&task), "Done: a");
     assert_eq!(task, shown(&world, &ada, &id).await);
-    // Nothing is left to tell.
+    // No task is left.
     listener.expect_end().await;
     // A task that ended before the stream was open is told too.
     let mut listener = listen(&world, &ada, &[&id]).await;
