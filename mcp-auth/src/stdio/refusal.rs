@@ -109,7 +109,7 @@ mod tests {
             (
                 of_message(&RefusedMessage::NoSession),
                 404,
-                "no such session",
+                "no session with this id",
             ),
             (
                 of_message(&RefusedMessage::NoThread),
@@ -126,6 +126,11 @@ mod tests {
                 of_message(&sign_in(&["a", "b"])),
                 401,
                 "needs the scopes a b",
+            ),
+            (
+                of_message(&RefusedMessage::Unaudited),
+                503,
+                "The audit log is full",
             ),
             (
                 of_message(&RefusedMessage::Unavailable(unavailable)),
