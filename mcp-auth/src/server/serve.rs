@@ -126,7 +126,7 @@ impl ServerBuilder {
         Ok(ended?)
     }
 
-    /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
+    /// Prints the text that `MCP_AUTH` selects. Returns the builder if the variable is not set, so that the server starts.
     pub(super) async fn unless_printed(self, env: Environment<'static>) -> Result<Option<Self>> {
         if env.get("MCP_AUTH").as_deref() == Some("check") {
             return gate::run(self, env).await.map(|()| None);
