@@ -13,7 +13,7 @@ pub(super) fn of_token(error: AuthError) -> Problem {
         AuthError::Invalid(_) => unauthorized(INVALID),
         AuthError::Misconfigured => Problem::misconfigured(),
         AuthError::OverBudget(over) => Problem::new_tokens(over.retry_after),
-        // Only HTTP limits the failures of a network.
+        // The text does not mention the limit of failures per network, because a client over stdio has no network.
         AuthError::FailsOften => Problem::unreachable(Duration::from_secs(60)),
         AuthError::Unavailable(unavailable) => Problem::unreachable(unavailable.retry_after),
     }
