@@ -97,8 +97,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the organization that an opaque token names, if the call does not know the organization yet and may ask the
-    /// issuer. Only the issuer knows the organization, which distinguishes two tokens of one user and one client.
+    /// Returns the organization that an opaque token names, if the call may ask questions and does not know the organization
+    /// yet. Only the issuer knows the organization, which distinguishes two tokens of one user and one client.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Endpoint {
         Ok(named.map_err(RefusedMessage::Unavailable)?)
     }
 
-    /// Returns the organization that an opaque token names. `None` if `org` is already known.
+    /// Returns the organization that an opaque token names. `None` for any other token, or if `org` is already known.
     pub(super) async fn org_at_issuer(
         &self,
         caller: &Caller,
