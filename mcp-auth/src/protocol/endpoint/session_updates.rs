@@ -19,7 +19,9 @@ use tokio::time::sleep;
 use crate::primitive::Changes;
 
 use super::super::sessions::Session;
-use super::super::subscriptions::{ListName, session_list_changed, session_resource_updated};
+use super::super::subscriptions::{
+    ListName, Place, session_list_changed, session_resource_updated,
+};
 use super::list_watch::ListWatch;
 use super::listen::{Cost, Reader};
 use super::token_watch::{Token, TokenWatch};
@@ -33,6 +35,7 @@ pub(super) struct Updates {
     reader: Reader,
     token: TokenWatch,
     lists: ListWatch,
+    _place: Option<Place>,
 }
 
 /// A stream of a session, with the work that writes notifications on it.
@@ -49,6 +52,7 @@ impl Updates {
         reader: Reader,
         token: TokenWatch,
         lists: ListWatch,
+        place: Option<Place>,
     ) -> Self {
         Self {
             endpoint,
@@ -56,6 +60,7 @@ impl Updates {
             reader,
             token,
             lists,
+            _place: place,
         }
     }
 
