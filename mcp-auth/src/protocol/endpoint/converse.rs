@@ -103,13 +103,15 @@ impl Endpoint {
             writer,
         };
         while let Err(Stopped::Asking(asking)) = end {
-            place = match place.map_or_else(|| original.place(&self), |place| Ok(Some(place))) {
-                Ok(place) => place,
-                Err(refusal) => {
-                    end = Err(refusal.into());
-                    break;
-                }
-            };
+            if place.is_none() {
+                place = match original.place(&self) {
+                    Ok(place) => place,
+                    Err(refusal) => {
+                        end = Err(refusal.into());
+                        break;
+                    }
+                };
+            }
             end = match original.questions(&asking, &continuation.writer).await {
                 Ok(given) => {
                     continuation.given = given;
@@ -118,6 +120,7 @@ impl Endpoint {
                 Err(error) => Err(error.into()),
             };
         }
+        drop(place);
         // A cancelled request gets no response.
         if !original.session.is_cancelled() {
             let _ = continuation.writer.send(body(&original.id, end)).await;
