@@ -20,6 +20,7 @@ impl SqliteTasks {
         sqlx::query(
             "CREATE TABLE IF NOT EXISTS tasks (
                 id TEXT PRIMARY KEY,
+                subject TEXT NOT NULL,
                 owner TEXT NOT NULL,
                 revision INTEGER NOT NULL,
                 expires_at INTEGER NOT NULL,
@@ -28,8 +29,9 @@ impl SqliteTasks {
         )
         .execute(&pool)
         .await?;
-        let by_owner = "CREATE INDEX IF NOT EXISTS tasks_of_owner ON tasks (owner)";
-        sqlx::query(by_owner).execute(&pool).await?;
+        // A user can register many clients, so the limit is for the user.
+        let by_subject = "CREATE INDEX IF NOT EXISTS tasks_of_subject ON tasks (subject)";
+        sqlx::query(by_subject).execute(&pool).await?;
         Ok(Self(pool))
     }
 }
@@ -40,15 +42,16 @@ impl TaskStore for SqliteTasks {
             let expired = "DELETE FROM tasks WHERE expires_at < unixepoch() * 1000";
             sqlx::query(expired).execute(&self.0).await?;
             let created = sqlx::query(
-                "INSERT INTO tasks (id, owner, revision, expires_at, content)
-                 SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM tasks WHERE owner = ?) < 100",
+                "INSERT INTO tasks (id, subject, owner, revision, expires_at, content)
+                 SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM tasks WHERE subject = ?) < 100",
             )
             .bind(task.id)
-            .bind(&task.owner)
+            .bind(&task.subject)
+            .bind(task.owner)
             .bind(i64::try_from(task.revision)?)
             .bind(i64::try_from(task.expires_at)?)
             .bind(task.content)
-            .bind(&task.owner)
+            .bind(&task.subject)
             .execute(&self.0)
             .await?;
             Ok(created.rows_affected() == 1)
@@ -57,16 +60,18 @@ impl TaskStore for SqliteTasks {
 
     fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>> {
         Box::pin(async move {
-            let select = "SELECT id, owner, revision, expires_at, content FROM tasks WHERE id = ?";
-            let row: Option<(String, String, i64, i64, String)> = sqlx::query_as(select)
+            let select = "SELECT id, subject, owner, revision, expires_at, content
+                 FROM tasks WHERE id = ?";
+            let row: Option<(String, String, String, i64, i64, String)> = sqlx::query_as(select)
                 .bind(id)
                 .fetch_optional(&self.0)
                 .await?;
-            let Some((id, owner, revision, expires_at, content)) = row else {
+            let Some((id, subject, owner, revision, expires_at, content)) = row else {
                 return Ok(None);
             };
             Ok(Some(StoredTask {
                 id,
+                subject,
                 owner,
                 revision: revision.try_into()?,
                 expires_at: expires_at.try_into()?,

@@ -45,6 +45,12 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop>
     };
+    // A thread cannot be paused from outside, so a plain `fn` waits here for its task.
+    let waits = match &handler.kind {
+        Kind::Prompt | Kind::Resource(_) => false,
+        Kind::Tool(tool) => tool.task.is_some() && !handler.is_async,
+    };
+    let stored = waits.then(|| quote! { __private::stored(__cx).await; });
     quote! {
         #[automatically_derived]
         impl __private::Handler for __Handler {
@@ -57,6 +63,7 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
                 #confirmed
                 let __permit = #permit?;
                 #confirmation
+                #stored
                 __private::started(__cx);
                 ::core::result::Result::Ok(__permit.ran(#body))
             }

@@ -70,6 +70,7 @@ fn refusal(site: &Site, refused: SessionRefusal) -> Refusal {
         }
         SessionRefusal::NoSession => Refusal::NoSession,
         SessionRefusal::SessionMissing => Refusal::SessionMissing,
+        SessionRefusal::TooManyStreams => Refusal::Subscriptions,
         SessionRefusal::UnknownEvent => Refusal::UnknownEvent,
         SessionRefusal::UnsupportedVersion => Refusal::UnsupportedVersion,
     }

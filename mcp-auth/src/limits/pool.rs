@@ -107,6 +107,13 @@ impl Taken {
         Ok(())
     }
 
+    /// Gives a part of the amount back.
+    pub(crate) fn shrink(&mut self, less: usize) {
+        let less = less.min(self.amount);
+        self.pool.give_back(self.party, less);
+        self.amount -= less;
+    }
+
     /// Returns the amount that is taken.
     pub(crate) fn amount(&self) -> usize {
         self.amount

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -110,13 +111,15 @@ struct State {
     /// `authorize` denies that a prompt or a resource exists.
     is_open: bool,
     /// True if the body of the function has waited for anything but an answer to a question. In a plain `fn`, true if
-    /// the body has begun.
+    /// the body has begun, or would begin if its MCP task were stored.
     has_waited: bool,
-    /// True if an `async fn` is not polled after it has waited, because its MCP task is not stored yet.
+    /// True while the MCP task of the function is not stored. An `async fn` is not polled after it has waited. The body
+    /// of a plain `fn` does not begin.
     is_stopped_by_wait: bool,
     /// True if no message can be sent any more.
     is_closed: bool,
-    /// Wakes the Tokio task of an `async fn` that is not polled until the client has read some messages.
+    /// Wakes the Tokio task of an `async fn` that is not polled until the client has read some messages, and a function
+    /// whose MCP task is not stored.
     held: Option<Waker>,
 }
 
@@ -167,6 +170,22 @@ impl Channel {
         if self.waits {
             self.wait();
         }
+    }
+
+    /// Waits until [`proceed`](Self::proceed) is called, if [`stop_at_wait`](Self::stop_at_wait) was called.
+    pub(super) async fn until_stored(&self) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if !state.is_stopped_by_wait {
+                return Poll::Ready(());
+            }
+            state.has_waited = true;
+            state.held = Some(cx.waker().clone());
+            drop(state);
+            self.waker.wake();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Reports progress. Ignores a value that is not greater than the last value, because MCP requires
@@ -249,8 +268,8 @@ impl Channel {
         }
     }
 
-    /// Stops an `async fn` at its first wait, until [`proceed`](Self::proceed) is called. A plain `fn` cannot be
-    /// stopped.
+    /// Stops an `async fn` at its first wait, and a plain `fn` before its body, until [`proceed`](Self::proceed) is
+    /// called.
     pub(crate) fn stop_at_wait(&self) {
         self.lock().is_stopped_by_wait = true;
     }
@@ -295,9 +314,12 @@ impl Channel {
     /// Returns true if the function must not be polled, because the client has not read the messages of the function,
     /// or because the function is stopped. The task of `waker` is woken when the function may be polled again.
     pub(super) fn holds(&self, waker: &Waker) -> bool {
+        if self.waits {
+            return false;
+        }
         let mut state = self.lock();
         let is_stopped = state.is_stopped_by_wait && state.has_waited;
-        let holds = !self.waits && !state.is_closed && (state.is_half_full() || is_stopped);
+        let holds = !state.is_closed && (state.is_half_full() || is_stopped);
         state.held = holds.then(|| waker.clone());
         holds
     }

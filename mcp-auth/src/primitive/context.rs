@@ -432,6 +432,14 @@ impl Future for Cancelled {
     }
 }
 
+/// Waits until the MCP task of a plain `fn` is stored. Returns at once if the call runs without a task. At this point
+/// nothing can refuse the call any more.
+pub async fn stored(cx: &Context) {
+    if let Some(channel) = &cx.channel {
+        channel.until_stored().await;
+    }
+}
+
 /// Records that the body of the function starts now. After this point nothing can refuse the call, and the function may
 /// send messages.
 pub fn started(cx: &Context) {

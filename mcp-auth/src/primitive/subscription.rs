@@ -72,7 +72,8 @@ struct Mailbox {
 #[derive(Default)]
 struct Pending {
     changes: Changes,
-    waker: Option<Waker>,
+    /// The tasks that wait for a change: more than one if a session has more than one stream.
+    wakers: Vec<Waker>,
 }
 
 impl Hub {
@@ -100,7 +101,7 @@ impl Hub {
     pub(super) fn lists_changed(&self, lists: ChangedLists) {
         let subscribers = self.lock();
         let told = subscribers.all.values();
-        let woken: Vec<_> = told.filter_map(|mailbox| mailbox.put(lists)).collect();
+        let woken: Vec<_> = told.flat_map(|mailbox| mailbox.put(lists)).collect();
         drop(subscribers);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -116,7 +117,7 @@ impl Hub {
             organization.is_none() || mailbox.organization.get().map(String::as_str) == organization
         };
         let told = mailboxes.iter().filter(acts_there);
-        let woken: Vec<_> = told.filter_map(|mailbox| mailbox.put_uri(uri)).collect();
+        let woken: Vec<_> = told.flat_map(|mailbox| mailbox.put_uri(uri)).collect();
         drop(subscribers);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -159,25 +160,24 @@ impl Subscribers {
 }
 
 impl Mailbox {
-    /// Records changes of lists that the subscriber wants. Returns the waker of the subscriber, if the subscriber
-    /// waits.
-    fn put(&self, lists: ChangedLists) -> Option<Waker> {
+    /// Records changes of lists that the subscriber wants. Returns the wakers of the tasks that wait.
+    fn put(&self, lists: ChangedLists) -> Vec<Waker> {
         let lists = lists.and(self.wanted);
         if lists.is_empty() {
-            return None;
+            return Vec::new();
         }
         let mut pending = self.lock();
         pending.changes.lists = pending.changes.lists.or(lists);
-        pending.waker.take()
+        mem::take(&mut pending.wakers)
     }
 
-    fn put_uri(&self, uri: &Arc<str>) -> Option<Waker> {
+    fn put_uri(&self, uri: &Arc<str>) -> Vec<Waker> {
         let mut pending = self.lock();
         let uris = &mut pending.changes.uris;
         if !uris.iter().any(|other| Arc::ptr_eq(other, uri)) {
             uris.push_back(Arc::clone(uri));
         }
-        pending.waker.take()
+        mem::take(&mut pending.wakers)
     }
 
     /// No code under this lock panics, so the value is consistent even if the lock is poisoned.
@@ -250,17 +250,15 @@ impl Subscription {
 
     /// Records changes of lists for this subscriber alone.
     pub(crate) fn changed(&self, lists: ChangedLists) {
-        if let Some(waker) = self.mailbox.put(lists) {
-            waker.wake();
-        }
+        let woken = self.mailbox.put(lists);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Records a change of a resource for this subscriber alone, unless the subscription to the resource ended.
     pub(crate) fn updated(&self, uri: &Arc<str>) {
-        if self.uris.iter().any(|known| Arc::ptr_eq(known, uri))
-            && let Some(waker) = self.mailbox.put_uri(uri)
-        {
-            waker.wake();
+        if self.uris.iter().any(|known| Arc::ptr_eq(known, uri)) {
+            let woken = self.mailbox.put_uri(uri);
+            woken.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -269,17 +267,25 @@ impl Subscription {
         mem::take(&mut self.mailbox.lock().changes)
     }
 
-    /// Completes when a change is pending. If several tasks poll, only the task that polled last is woken.
+    /// Completes when a change is pending. Each task that polls is woken.
     pub(crate) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
         let mut pending = self.mailbox.lock();
         let Changes { lists, uris } = &pending.changes;
         if !(lists.is_empty() && uris.is_empty()) {
             return Poll::Ready(());
         }
-        match &mut pending.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            waker => *waker = Some(cx.waker().clone()),
+        let wakers = &mut pending.wakers;
+        if wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
         }
+        // Some of the tasks may have ended without a change. The other tasks poll again.
+        let woken = match wakers.len() < MOST_WAKERS {
+            true => Vec::new(),
+            false => mem::take(wakers),
+        };
+        wakers.push(cx.waker().clone());
+        drop(pending);
+        woken.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 }
@@ -304,6 +310,9 @@ impl fmt::Debug for Subscription {
             .finish_non_exhaustive()
     }
 }
+
+/// The largest number of stored wakers. A session has fewer streams.
+const MOST_WAKERS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -441,6 +450,30 @@ mod tests {
         assert!(subscription.poll_pending(&cx).is_ready());
         subscription.take();
         assert!(subscription.poll_pending(&cx).is_pending());
+    }
+
+    #[test]
+    fn every_task_that_waits_is_woken_and_few_wakers_are_stored() {
+        let hub = Arc::default();
+        let subscription = subscribed(&hub, TOOLS, &["a:1"]);
+        let tasks: Vec<_> = (0..4).map(|_| Arc::new(Woken::default())).collect();
+        for _ in 0..2 {
+            for task in &tasks {
+                let waker = Waker::from(Arc::clone(task));
+                let cx = Context::from_waker(&waker);
+                assert!(subscription.poll_pending(&cx).is_pending());
+            }
+        }
+        hub.resource_updated("a:1", None);
+        let woken = tasks.iter().map(|task| task.0.load(Ordering::SeqCst));
+        assert_eq!(woken.collect::<Vec<_>>(), [1; 4]);
+        subscription.take();
+        for _ in 0..10 * MOST_WAKERS {
+            let waker = Waker::from(Arc::new(Woken::default()));
+            let cx = Context::from_waker(&waker);
+            assert!(subscription.poll_pending(&cx).is_pending());
+        }
+        assert!(subscription.mailbox.lock().wakers.len() <= MOST_WAKERS);
     }
 
     #[test]

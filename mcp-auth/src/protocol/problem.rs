@@ -102,7 +102,10 @@ impl Problem {
     }
 
     pub(crate) fn subscriptions() -> Self {
-        Self::unavailable("Too many subscriptions are open", Duration::from_secs(30))
+        Self::unavailable(
+            "Too many subscriptions or streams are open",
+            Duration::from_secs(30),
+        )
     }
 
     pub(crate) fn unreachable(wait: Duration) -> Self {

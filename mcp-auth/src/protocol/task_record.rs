@@ -188,6 +188,7 @@ impl TaskRecord {
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Some(StoredTask {
             id: before.id.clone(),
+            subject: before.subject.clone(),
             owner: before.owner.clone(),
             revision: before.revision.checked_add(1)?,
             // The time never moves back, because the client already knows the old time.
@@ -196,7 +197,13 @@ impl TaskRecord {
         })
     }
 
-    /// Reads a task of a store.
+    /// Reads a task of a store. `None` if the task belongs to another user or machine than `subject`. The server does not
+    /// parse the content of such a task, which may be long.
+    pub(super) fn read_of(stored: &StoredTask, subject: &str) -> Option<Self> {
+        (stored.subject == subject).then(|| Self::read(stored))?
+    }
+
+    /// Reads a task of a store, whose caller is known.
     pub(super) fn read(stored: &StoredTask) -> Option<Self> {
         serde_json::from_str(&stored.content).ok()
     }
@@ -207,6 +214,16 @@ pub(super) fn new_id() -> Option<String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Returns a text that identifies a user or machine, with all its clients and in all its organizations.
+pub(super) fn subject(caller: &Caller) -> String {
+    let mut bytes = Vec::new();
+    for part in [caller.verified().issuer(), caller.subject()] {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(part.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, &bytes))
 }
 
 /// Returns a text that identifies a caller in an organization, and at a URL that may name an organization.
@@ -247,6 +264,31 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_another_users_task_is_not_parsed() {
+        let stored = StoredTask {
+            id: "id".to_owned(),
+            subject: "ada".to_owned(),
+            owner: "owner".to_owned(),
+            revision: 1,
+            expires_at: 1,
+            content: format!("[{}0]", "0,".repeat(2_000_000)),
+        };
+        let reads = |subject, count: usize| {
+            let start = std::time::Instant::now();
+            assert!((0..count).all(|_| TaskRecord::read_of(&stored, subject).is_none()));
+            start.elapsed()
+        };
+        let parsed = serde_json::from_str::<Value>(&stored.content);
+        assert!(parsed.is_ok());
+        let start = std::time::Instant::now();
+        drop(serde_json::from_str::<serde::de::IgnoredAny>(
+            &stored.content,
+        ));
+        let parsing = start.elapsed();
+        assert!(reads("grace", 1_000) < parsing);
+    }
+
+    #[test]
     fn every_state_is_read_as_it_was_written() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let pending = Pending {
@@ -274,6 +316,7 @@ mod tests {
             };
             let before = StoredTask {
                 id: "id".to_owned(),
+                subject: "subject".to_owned(),
                 owner: "owner".to_owned(),
                 revision: 0,
                 expires_at: 0,
@@ -281,7 +324,8 @@ mod tests {
             };
             let stored = record.stored(&before, 3, Duration::from_millis(4)).unwrap();
             assert_eq!((stored.revision, stored.expires_at), (1, 7));
-            let again = TaskRecord::read(&stored).unwrap();
+            assert!(TaskRecord::read_of(&stored, "other").is_none());
+            let again = TaskRecord::read_of(&stored, "subject").unwrap();
             assert_eq!(again.detailed(&stored), record.detailed(&stored));
             assert_eq!(again.is_final(), record.is_final());
         }

@@ -38,7 +38,7 @@ use crate::identity::Clock;
 /// struct Tasks(Mutex<HashMap<String, StoredTask>>);
 ///
 /// impl TaskStore for Tasks {
-///     // INSERT INTO tasks (id, owner, revision, expires_at, content) VALUES (…)
+///     // INSERT INTO tasks (id, subject, owner, revision, expires_at, content) VALUES (…)
 ///     fn create(&self, task: StoredTask) -> Stored<'_, bool> {
 ///         Box::pin(async move {
 ///             let mut tasks = self.0.lock().map_err(|_| "poisoned")?;
@@ -114,6 +114,10 @@ pub(crate) type Stored<'a, T> =
 pub struct StoredTask {
     /// The id, which no other task has: 43 characters of the URL-safe Base64 alphabet.
     pub id: String,
+    /// The user or machine to which the task belongs, with all its clients and in all its organizations, as a text of 43
+    /// characters of the URL-safe Base64 alphabet. A store should limit the tasks of a subject: a user can register any
+    /// number of clients, so one user can be many [owners](Self::owner).
+    pub subject: String,
     /// The caller to whom the task belongs, as a text of 43 characters of the URL-safe Base64 alphabet.
     pub owner: String,
     /// The number of changes so far.
@@ -134,7 +138,8 @@ impl fmt::Debug for StoredTask {
     }
 }
 
-/// The tasks of this process. Each owner has at most `per_owner` tasks and an eighth of the memory.
+/// The tasks of this process. Each owner has at most `per_owner` tasks. Each user or machine has at most a sixteenth of
+/// all tasks and an eighth of the memory, over all clients, organizations and URLs.
 pub(crate) struct TasksInMemory {
     clock: Arc<dyn Clock>,
     per_owner: usize,
@@ -146,11 +151,13 @@ struct State {
     tasks: HashMap<String, StoredTask>,
     /// The ids of all tasks, ordered by the time when they expire.
     by_end: BTreeSet<(u64, String)>,
-    owners: HashMap<String, Usage>,
+    /// The number of tasks of each owner.
+    owners: HashMap<String, usize>,
+    subjects: HashMap<String, Usage>,
     bytes: usize,
 }
 
-/// The tasks of an owner.
+/// The tasks of a user or machine.
 #[derive(Clone, Copy, Default)]
 struct Usage {
     tasks: usize,
@@ -177,8 +184,10 @@ impl TasksInMemory {
 impl TaskStore for TasksInMemory {
     fn create(&self, task: StoredTask) -> Stored<'_, bool> {
         let mut state = self.lock();
-        let usage = state.owners.get(&task.owner).copied().unwrap_or_default();
-        let has_room = usage.tasks < self.per_owner
+        let of_owner = state.owners.get(&task.owner).copied().unwrap_or_default();
+        let of_subject = state.usage(&task);
+        let has_room = of_owner < self.per_owner
+            && of_subject.tasks < (MOST_TASKS / 16).max(self.per_owner)
             && state.tasks.len() < MOST_TASKS
             && !state.tasks.contains_key(&task.id)
             && state.has_room(&task, 0);
@@ -210,15 +219,22 @@ impl TaskStore for TasksInMemory {
 }
 
 impl State {
-    /// Returns true if there is room for the bytes of a task after `freed` bytes of its owner are removed.
+    /// Returns the usage of the user or machine of a task.
+    fn usage(&self, task: &StoredTask) -> Usage {
+        let usage = self.subjects.get(&task.subject);
+        usage.copied().unwrap_or_default()
+    }
+
+    /// Returns true if there is room for the bytes of a task after `freed` bytes of its user or machine are removed.
     fn has_room(&self, task: &StoredTask, freed: usize) -> bool {
-        let usage = self.owners.get(&task.owner).copied().unwrap_or_default();
+        let usage = self.usage(task);
         let fits = |used: usize, most| used.saturating_sub(freed) + size(task) <= most;
         fits(usage.bytes, MOST_BYTES / 8) && fits(self.bytes, MOST_BYTES)
     }
 
     fn insert(&mut self, task: StoredTask) {
-        let usage = self.owners.entry(task.owner.clone()).or_default();
+        *self.owners.entry(task.owner.clone()).or_default() += 1;
+        let usage = self.subjects.entry(task.subject.clone()).or_default();
         usage.tasks += 1;
         usage.bytes += size(&task);
         self.bytes += size(&task);
@@ -232,11 +248,17 @@ impl State {
         };
         let size = size(&task);
         self.bytes = self.bytes.saturating_sub(size);
-        if let Some(usage) = self.owners.get_mut(&task.owner) {
+        if let Some(tasks) = self.owners.get_mut(&task.owner) {
+            *tasks = tasks.saturating_sub(1);
+            if *tasks == 0 {
+                self.owners.remove(&task.owner);
+            }
+        }
+        if let Some(usage) = self.subjects.get_mut(&task.subject) {
             usage.tasks = usage.tasks.saturating_sub(1);
             usage.bytes = usage.bytes.saturating_sub(size);
             if usage.tasks == 0 {
-                self.owners.remove(&task.owner);
+                self.subjects.remove(&task.subject);
             }
         }
         self.by_end.remove(&(task.expires_at, task.id));

@@ -93,6 +93,17 @@ mod tools {
         }
     }
 
+    fn is_open(id: &str) -> bool {
+        id != "locked"
+    }
+
+    /// Archive a document on a thread, if a person agrees.
+    #[mcp_tool(task, authorize = is_open(id), confirm = "Archive {id}?")]
+    fn archive(id: String, runs: &State<Runs>) -> String {
+        runs.count();
+        format!("Archived {id}")
+    }
+
     /// Ask after a while.
     #[mcp_tool(task)]
     async fn approve(runs: &State<Runs>, cx: &Context) -> Result<String, ToolError> {
@@ -345,7 +356,7 @@ async fn a_task_ends_after_its_response_and_keeps_its_result() {
     assert!(id.len() >= 22, "128 bits at least");
     assert_eq!(made["status"], "working");
     assert_eq!(made["pollIntervalMs"], 1_000);
-    assert_eq!(made["ttlMs"], 7_200_000);
+    assert_eq!(made["ttlMs"], 3_600_000);
     assert_eq!(made["createdAt"], made["lastUpdatedAt"]);
     assert_eq!(get(&world, &ada, &id).await["status"], "working");
     world.clock.advance(Duration::from_secs(30));
@@ -782,7 +793,7 @@ async fn a_task_expires() {
     gate.open();
     let task = until(&world, &ada, &id, "completed").await;
     let ttl = task["ttlMs"].as_u64().unwrap();
-    assert_eq!(ttl, 120_000, "60 s to run, and 60 s to fetch the result");
+    assert_eq!(ttl, 60_000);
     world.clock.advance(Duration::from_millis(ttl - 1));
     get(&world, &ada, &id).await;
     world.clock.advance(Duration::from_millis(1));
@@ -805,8 +816,87 @@ async fn the_tasks_of_a_caller_are_limited() {
     );
     let grace = world.grace();
     begin(&world, &grace, "fail", json!({})).await;
-    world.clock.advance(Duration::from_secs(7_300));
+    world.clock.advance(Duration::from_secs(3_601));
     begin(&world, &world.ada(), "fail", json!({})).await;
+}
+
+#[actix_web::test]
+async fn a_refused_call_of_a_plain_function_makes_no_task() {
+    let (world, _) = with(|builder| builder.tasks_per_caller(1)).await;
+    let ada = world.ada();
+    let refused = async |arguments: Value| {
+        let reply = call(&world, &ada, tool("archive", &arguments)).await;
+        assert_eq!(reply.result()["isError"], true);
+        reply.text().to_owned()
+    };
+    for _ in 0..3 {
+        let denied = refused(json!({ "id": "locked" })).await;
+        assert!(denied.starts_with("Forbidden"), "{denied}");
+        refused(json!({ "id": 7 })).await;
+        let asked = call(&world, &ada, tool("archive", &json!({ "id": "a" }))).await;
+        assert_eq!(asked.result()["resultType"], "input_required");
+    }
+    world.expect_runs(0);
+    let confirmed = async |id: &str| {
+        let params = tool("archive", &json!({ "id": id }));
+        let (_, state) = questions(&call(&world, &ada, params.clone()).await);
+        let yes = json!({ "confirm": { "action": "accept", "content": {} } });
+        call(&world, &ada, again(params, &state, yes)).await
+    };
+    let id = created(&confirmed("a").await);
+    let task = until(&world, &ada, &id, "completed").await;
+    assert_eq!(text(&task), "Archived a");
+    // Without room for the task, the function does not begin.
+    let full = confirmed("b").await;
+    assert!(
+        full.text().starts_with("There is no room"),
+        "{}",
+        full.text()
+    );
+    world.expect_runs(1);
+}
+
+#[actix_web::test]
+async fn a_client_that_leaves_while_the_store_waits_loses_no_task() {
+    let (shared, delay) = (Shared::default(), Gate::closed());
+    let slow = Slow(shared.clone(), delay.clone());
+    let (world, gate) = with(|builder| builder.task_store(slow)).await;
+    let ada = world.ada();
+    delay.open();
+    let id = begin(&world, &ada, "approve", json!({})).await;
+    until(&world, &ada, &id, "input_required").await;
+    delay.open.forget_permits(usize::MAX >> 3);
+    let leave = async |method, params| {
+        let http = client();
+        let sent = ask(&world, method, params).bearer(&ada).over(&http).send();
+        let sent = tokio::time::timeout(Duration::from_millis(300), sent).await;
+        assert!(sent.is_err(), "the store waits");
+        drop(http);
+        sleep(Duration::from_millis(300)).await;
+    };
+    let answers = json!({ "question-1.1": named("Ada") });
+    leave(
+        "tasks/update",
+        json!({ "taskId": id, "inputResponses": answers }),
+    )
+    .await;
+    leave("tools/call", tool("work", &json!({ "label": "a" }))).await;
+    delay.open();
+    let task = until(&world, &ada, &id, "completed").await;
+    assert_eq!(text(&task), "Approved by Ada");
+    // The function of the other task runs too.
+    let created = || {
+        let inner = shared.0.lock().unwrap();
+        let others = inner.tasks.keys().filter(|other| **other != id);
+        others.cloned().collect::<Vec<_>>()
+    };
+    gate.open();
+    let others = created();
+    let [other] = &others[..] else {
+        panic!("{others:?}")
+    };
+    let task = until(&world, &ada, other, "completed").await;
+    assert_eq!(text(&task), "Done: a");
 }
 
 #[actix_web::test]
@@ -876,6 +966,31 @@ impl TaskStore for Shared {
                 true
             }
             Some(_) | None => false,
+        })
+    }
+}
+
+/// A store that waits after each change until its gate is open.
+struct Slow(Shared, Gate);
+
+impl TaskStore for Slow {
+    fn create(&self, task: StoredTask) -> Stored<'_, bool> {
+        Box::pin(async {
+            let created = self.0.create(task).await;
+            self.1.pass().await;
+            created
+        })
+    }
+
+    fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>> {
+        self.0.load(id)
+    }
+
+    fn replace(&self, task: StoredTask) -> Stored<'_, bool> {
+        Box::pin(async {
+            let replaced = self.0.replace(task).await;
+            self.1.pass().await;
+            replaced
         })
     }
 }

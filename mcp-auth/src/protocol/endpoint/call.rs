@@ -192,7 +192,7 @@ impl Endpoint {
             has_head: true,
         };
         if as_task && let Some(channel) = channel {
-            return Box::pin(self.begin_task(request, end, run, &channel)).await;
+            return Box::pin(self.begin_task(request, end, run, channel)).await;
         }
         let run = UntilCancelled::new(request.session, run);
         let step = match channel.filter(|channel| channel.is_used()) {

@@ -18,13 +18,14 @@ use crate::identity::{Caller, UrlOrg};
 use crate::limits::Party;
 use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, GivenCode, Params, Question};
 
-use super::super::Response;
 use super::super::challenge::Challenger;
 use super::super::envelope::Message;
 use super::super::era::{Era, Header, Headers, Mirrored};
 use super::super::error::RpcError;
 use super::super::seal::random_id;
 use super::super::sessions::{self, ClientRequest, SessionRequest, StreamWriter};
+use super::super::subscriptions::Place;
+use super::super::{RefusedMessage, Response};
 use super::message_stream::MessageStream;
 use super::outliving::{NO_ANSWER, body};
 use super::target::Continuation;
@@ -80,19 +81,22 @@ impl Endpoint {
         let Some(original) = Original::of(caller, request) else {
             return Err(RpcError::Failed(NO_ANSWER.to_owned()).into());
         };
+        let place = original.place(self)?;
         let (writer, events) = original.session.session().open_stream();
         let end = Err(Stopped::Asking(asking));
-        let delivered = Arc::clone(self).deliver(original, writer, end);
+        let delivered = Arc::clone(self).deliver(original, writer, place, end);
         tokio::spawn(delivered.in_current_span().with_current_subscriber());
         let events = MessageStream::of_session(events);
         Ok(Response::Stream(self.until_revoked(events, caller, None)))
     }
 
     /// Asks the questions and runs the call again, until the call has a response. Then puts the response on the stream.
+    /// From the first question on, the call has a place among the open streams.
     pub(super) async fn deliver(
         self: Arc<Self>,
         original: Original,
         writer: StreamWriter,
+        mut place: Option<Place>,
         mut end: Result<Response, Stopped>,
     ) {
         let mut continuation = Continuation {
@@ -100,6 +104,15 @@ impl Endpoint {
             writer,
         };
         while let Err(Stopped::Asking(asking)) = end {
+            if place.is_none() {
+                place = match original.place(&self) {
+                    Ok(place) => place,
+                    Err(refusal) => {
+                        end = Err(refusal.into());
+                        break;
+                    }
+                };
+            }
             end = match original.questions(&asking, &continuation.writer).await {
                 Ok(given) => {
                     continuation.given = given;
@@ -108,6 +121,7 @@ impl Endpoint {
                 Err(error) => Err(error.into()),
             };
         }
+        drop(place);
         // A cancelled request gets no response.
         if !original.session.is_cancelled() {
             let _ = continuation.writer.send(body(&original.id, end)).await;
@@ -164,6 +178,12 @@ impl Endpoint {
 }
 
 impl Original {
+    /// Takes the place of a stream, because nothing else limits the calls that wait for a person.
+    fn place(&self, endpoint: &Endpoint) -> Result<Option<Place>, RefusedMessage> {
+        let place = endpoint.place_in_session(self.caller.as_ref(), self.party);
+        place.map_err(|_| RefusedMessage::Subscriptions)
+    }
+
     /// Asks the client, and waits for all answers.
     async fn questions(&self, asking: &Asking, writer: &StreamWriter) -> Result<Given, RpcError> {
         let unanswered = || RpcError::Failed(NO_ANSWER.to_owned());

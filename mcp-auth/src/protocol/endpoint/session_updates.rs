@@ -20,7 +20,9 @@ use tokio::time::sleep;
 use crate::primitive::Changes;
 
 use super::super::sessions::Session;
-use super::super::subscriptions::{ListName, session_list_changed, session_resource_updated};
+use super::super::subscriptions::{
+    ListName, Place, session_list_changed, session_resource_updated,
+};
 use super::list_watch::ListWatch;
 use super::reader::{Cost, Reader};
 use super::token_watch::{Token, TokenWatch};
@@ -34,6 +36,7 @@ pub(super) struct Updates {
     reader: Reader,
     token: TokenWatch,
     lists: ListWatch,
+    _place: Option<Place>,
 }
 
 /// The events of a stream, with the future that writes notifications on the stream.
@@ -50,6 +53,7 @@ impl Updates {
         reader: Reader,
         token: TokenWatch,
         lists: ListWatch,
+        place: Option<Place>,
     ) -> Self {
         Self {
             endpoint,
@@ -57,6 +61,7 @@ impl Updates {
             reader,
             token,
             lists,
+            _place: place,
         }
     }
 

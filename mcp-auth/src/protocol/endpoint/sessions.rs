@@ -22,6 +22,7 @@ use super::super::sessions::SessionId;
 use super::super::sessions::{
     ClientResponse, EventId, Owner, Session, SessionStream, TooManySubscriptions,
 };
+use super::super::subscriptions::{Place, TooMany};
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
 use super::list_watch::ListWatch;
@@ -57,6 +58,8 @@ pub(crate) enum SessionRefusal {
     NotServed,
     /// The request names no session.
     SessionMissing,
+    /// A limit of open streams is reached.
+    TooManyStreams,
     /// The session has no such event.
     UnknownEvent,
     /// The server does not support the revision.
@@ -295,12 +298,17 @@ impl Endpoint {
             record.fail(UNDECIDED, Reference::new());
             RefusedMessage::Unavailable(unavailable)
         })?;
-        match session.session().subscribe(org.org.as_ref(), &uri) {
+        let memory = || self.config.streams.memory(request.party).ok();
+        match session.session().subscribe(org.org.as_ref(), &uri, memory) {
             Ok(()) => {
                 record.close(DecisionOutcome::Allowed);
                 Ok(Results::empty(request.id))
             }
-            Err(TooManySubscriptions) => {
+            Err(TooManySubscriptions::NoMemory) => {
+                record.fail("subscriptions take too much memory", Reference::new());
+                Err(RefusedMessage::Subscriptions.into())
+            }
+            Err(TooManySubscriptions::OfSession) => {
                 record.fail("the session has too many subscriptions", Reference::new());
                 Err(RpcError::InvalidParams(TOO_MANY_SUBSCRIPTIONS).into())
             }
@@ -332,12 +340,28 @@ impl Endpoint {
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
+        // The stream that this stream replaces has ended, so its place is free soon.
+        let (caller, party) = (Some(request.caller), request.caller.party());
+        let place = self.place_in_session(caller, party);
+        let place = place.map_err(|_| SessionRefusal::TooManyStreams)?;
         let reader = Reader::of_session(
             Some(request.caller),
             request.url_org,
             request.caller.party(),
         );
-        Ok(self.with_updates(session, reader, request.token, stream))
+        Ok(self.with_updates(session, reader, request.token, stream, place))
+    }
+
+    /// Takes the place of a stream of a session. `None` over stdio, because the client of the process has one pipe.
+    pub(super) fn place_in_session(
+        &self,
+        caller: Option<&Caller>,
+        party: Party,
+    ) -> Result<Option<Place>, TooMany> {
+        match self.config.transport {
+            Transport::Http { .. } => self.config.streams.enter(caller, None, party).map(Some),
+            Transport::Stdio => Ok(None),
+        }
     }
 
     /// Opens the stream for messages that belong to no call, for the only client of this process. `None` if the session
@@ -353,7 +377,7 @@ impl Endpoint {
         let session = self.sessions.as_ref()?.find(&owner, id.expose())?;
         let stream = session.connect(None, caller.and_then(Caller::expires_ms))?;
         let reader = Reader::of_session(caller, &UrlOrg::Absent, party);
-        Some(self.with_updates(session, reader, token, stream))
+        Some(self.with_updates(session, reader, token, stream, None))
     }
 
     fn with_updates(
@@ -362,12 +386,13 @@ impl Endpoint {
         reader: Reader,
         token: Option<&str>,
         stream: SessionStream,
+        place: Option<Place>,
     ) -> MessageStream {
         let events = MessageStream::of_session(stream);
         let caller = reader.caller.clone();
         let token = TokenWatch::new(self, token);
         let lists = ListWatch::new(self, self.all_lists(), &reader);
-        let updates = Updates::new(Arc::clone(self), session, reader, token, lists);
+        let updates = Updates::new(Arc::clone(self), session, reader, token, lists, place);
         let events = MessageStream::of_events(updates.on(events));
         self.until_revoked(events, caller.as_ref(), None)
     }

@@ -53,7 +53,7 @@ impl Remaining {
         let endpoint = Arc::clone(&self.call.endpoint);
         let writing = async move {
             let end = self.write(first, &writer).await;
-            endpoint.deliver(original, writer, end).await;
+            endpoint.deliver(original, writer, None, end).await;
         };
         tokio::spawn(writing.in_current_span().with_current_subscriber());
         MessageStream::of_session(events)

@@ -4,7 +4,6 @@
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +22,7 @@ use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
 use super::super::results::TASKS;
 use super::super::running_tasks::RunningTasks;
-use super::super::task_record::{TaskRecord, TaskState, owner};
+use super::super::task_record::{TaskRecord, TaskState, owner, subject};
 use super::super::tasks::StoredTask;
 use super::super::{RefusedMessage, Response};
 use super::outliving::OutlivingCall;
@@ -251,7 +250,7 @@ impl Endpoint {
         let now = self.config.clock.unix_ms();
         let stored = stored.filter(|task| task.expires_at > now);
         let stored = stored.ok_or_else(no_task)?;
-        let record = TaskRecord::read(&stored);
+        let record = TaskRecord::read_of(&stored, &subject(caller));
         // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
         let record = record.filter(|record| record.caller == owner(caller, None, url_org));
         let record = record.ok_or_else(no_task)?;
@@ -352,7 +351,7 @@ impl Endpoint {
         task: FoundTask,
     ) -> Result<bool, Stopped> {
         let FoundTask {
-            mut stored,
+            stored,
             mut record,
             served,
             acting,
@@ -393,19 +392,9 @@ impl Endpoint {
             lease: lease_from(now),
         };
         record.updated = now;
-        let ttl = self.longest_task(&served);
+        let ttl = self.config.tasks.ttl();
         let next = record.stored(&stored, now, ttl);
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
-        let is_stored = self.config.tasks.replace(next.clone()).await;
-        let is_stored = is_stored.map_err(|unavailable| {
-            log.fail(STORE_FAILED, Reference::new());
-            RefusedMessage::Unavailable(unavailable)
-        })?;
-        if !is_stored {
-            log.repeat();
-            return Ok(false);
-        }
-        stored = next;
         let interval = self.config.progress_interval;
         let channel = served.channel(Wanted::default(), interval, Dialogue::new(given));
         let env = CallEnvironment {
@@ -437,19 +426,14 @@ impl Endpoint {
         };
         let run = TaskRun {
             call: OutlivingCall::of(self, request, &end),
-            stored,
+            stored: next.clone(),
             record,
             running,
         };
-        run.spawn(Box::pin(work));
-        Ok(true)
-    }
-
-    /// Returns how long a task that begins to run is kept.
-    pub(super) fn longest_task(&self, served: &Served) -> Duration {
-        let ttl = self.config.tasks.ttl();
-        let longest = served.longest_timeout().or(served.timeout());
-        ttl.saturating_add(longest.unwrap_or(ttl))
+        let tasks = Arc::clone(&self.config.tasks);
+        let replace = async move { tasks.replace(next).await };
+        let is_stored = run.spawn(replace, Box::pin(work)).await;
+        Ok(is_stored.map_err(RefusedMessage::Unavailable)?)
     }
 }
 

@@ -10,16 +10,17 @@ use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
-use crate::identity::Caller;
+use crate::identity::{Caller, Unavailable};
 use crate::primitive::{Channel, Output};
 
 use super::super::record::Ended;
 use super::super::running_tasks::Running;
-use super::super::task_record::{TaskRecord, TaskState, new_id, owner};
+use super::super::task_record::{TaskRecord, TaskState, new_id, owner, subject};
 use super::super::tasks::StoredTask;
 use super::super::{RefusedMessage, Response};
 use super::outliving::OutlivingCall;
@@ -39,7 +40,8 @@ pub(super) struct TaskRun {
 
 impl Endpoint {
     /// Runs the function until it waits. Then makes an MCP task, and runs the rest of the function in the background.
-    /// If the function ends or asks a question before it waits, the response is an ordinary response.
+    /// If the function ends or asks a question before it waits, the response is an ordinary response. A plain `fn` waits
+    /// before its body, after all checks.
     ///
     /// # Errors
     ///
@@ -50,7 +52,7 @@ impl Endpoint {
         request: &Request<'_>,
         end: CallEnd<'_>,
         mut work: Work,
-        channel: &Channel,
+        channel: Arc<Channel>,
     ) -> Result<Response, Stopped> {
         channel.stop_at_wait();
         let outcome = poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -58,12 +60,7 @@ impl Endpoint {
             Poll::Pending if channel.has_waited(cx.waker()) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        // A thread cannot be paused, so the task of a plain function is stored before the function begins.
-        let outcome = match end.served.is_blocking() {
-            true => None,
-            false => outcome.await,
-        };
-        if let Some(outcome) = outcome {
+        if let Some(outcome) = outcome.await {
             return self.conclude(request.reply_to(), end, outcome);
         }
         let failed = |text| Ok(self.results.failure(request.id, request.era, text));
@@ -77,31 +74,38 @@ impl Endpoint {
         let record = self.new_record(caller, &end, capabilities.unwrap_or_default());
         let seed = StoredTask {
             id,
+            subject: subject(caller),
             owner: owner(caller, end.bound_org, end.url_org),
             revision: 0,
             expires_at: 0,
             content: String::new(),
         };
-        let ttl = self.longest_task(end.served);
+        let ttl = self.config.tasks.ttl();
         let Some(stored) = record.stored(&seed, record.created, ttl) else {
             return failed(NOT_STARTED);
         };
-        let is_stored = self.config.tasks.create(stored.clone()).await;
-        if !is_stored.map_err(RefusedMessage::Unavailable)? {
-            return failed(TOO_MANY);
-        }
         let response = self
             .results
             .task_created(request.id, &record.created(&stored));
         let run = TaskRun {
             call: OutlivingCall::of(self, request, &end),
-            stored,
+            stored: stored.clone(),
             record,
             running,
         };
-        channel.proceed();
-        run.spawn(work);
-        Ok(response)
+        let tasks = Arc::clone(&self.config.tasks);
+        let create = async move {
+            let is_stored = tasks.create(stored).await;
+            if let Ok(true) = is_stored {
+                channel.proceed();
+            }
+            is_stored
+        };
+        match run.spawn(create, work).await {
+            Ok(true) => Ok(response),
+            Ok(false) => failed(TOO_MANY),
+            Err(unavailable) => Err(RefusedMessage::Unavailable(unavailable).into()),
+        }
     }
 
     fn new_record(&self, caller: &Caller, end: &CallEnd<'_>, capabilities: &str) -> TaskRecord {
@@ -131,12 +135,29 @@ enum Stop {
 }
 
 impl TaskRun {
-    /// Runs the function in the background.
-    pub(super) fn spawn(self, work: Work) {
-        tokio::spawn(self.drive(work).in_current_span().with_current_subscriber());
+    /// Stores the task with `store` and then runs the function, both in the background, so that a request that ends early
+    /// leaves no stored task without its function. Returns the result of `store`. If the task is not stored, drops the
+    /// function.
+    pub(super) async fn spawn(
+        self,
+        store: impl Future<Output = Result<bool, Unavailable>> + Send + 'static,
+        work: Work,
+    ) -> Result<bool, Unavailable> {
+        let (sender, stored) = oneshot::channel();
+        let run = async move {
+            let is_stored = store.await;
+            let _ = sender.send(is_stored);
+            if let Ok(true) = is_stored {
+                self.drive(work).await;
+            }
+        };
+        tokio::spawn(run.in_current_span().with_current_subscriber());
+        // The sender is dropped without a message only if the store panics.
+        stored.await.unwrap_or(Ok(false))
     }
 
     async fn drive(mut self, mut work: Work) {
+        let ttl = self.call.endpoint.config.tasks.ttl();
         let cancelled = self.running.cancelled();
         let ended = loop {
             let stopped = select(
@@ -144,7 +165,8 @@ impl TaskRun {
                 Box::pin(cancelled.cancelled()),
             );
             // The revocation comes first, so that no result is stored after it.
-            let either = match timeout(RENEWAL, select(stopped, &mut work)).await {
+            let either = select(stopped, &mut work);
+            let either = match timeout(RENEWAL.min(ttl / 2), either).await {
                 Ok(Either::Left((Either::Left(_), _))) => Some(Err(Stop::Revoked)),
                 Ok(Either::Left((Either::Right(_), _))) => Some(Err(Stop::Cancelled)),
                 Ok(Either::Right((outcome, _))) => Some(Ok(outcome)),
@@ -172,8 +194,8 @@ impl TaskRun {
         }
     }
 
-    /// Renews the lease, so that other processes know that the function still runs. Returns false if the task has ended
-    /// or expired.
+    /// Renews the lease, so that other processes know that the function still runs, and the time until which the task is
+    /// kept. Returns false if the task has ended or expired.
     async fn renew(&mut self) -> bool {
         let endpoint = Arc::clone(&self.call.endpoint);
         let now = endpoint.config.clock.unix_ms();
@@ -183,7 +205,10 @@ impl TaskRun {
         self.record.state = TaskState::Working {
             lease: lease_from(now),
         };
-        let Some(next) = self.record.stored(&self.stored, now, Duration::ZERO) else {
+        let Some(next) = self
+            .record
+            .stored(&self.stored, now, endpoint.config.tasks.ttl())
+        else {
             return true;
         };
         match endpoint.config.tasks.renew(next.clone()).await {
@@ -289,7 +314,7 @@ const TOO_MANY: &str = "There is no room for another task. Wait until earlier ta
 const REVOKED: &str = "The access of the caller was revoked while the task ran.";
 const STOPPED: &str = "The server was stopped while the task ran. Call the tool again.";
 const LEASE_MS: u64 = 60_000;
-/// The time between two renewals of a lease.
+/// The longest time between two renewals of a lease.
 const RENEWAL: Duration = Duration::from_secs(20);
 /// The pauses between the attempts to store the end of a task.
 const PAUSES: [Duration; 4] = [

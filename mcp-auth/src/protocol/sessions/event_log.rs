@@ -64,9 +64,34 @@ pub(super) struct EventLog {
     next_reader: u64,
     events: usize,
     bytes: usize,
-    /// The bytes of the events of all sessions.
-    total: Arc<AtomicUsize>,
+    kept: Kept,
     most: Most,
+}
+
+/// The bytes of the events that are kept.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    /// The bytes of the sessions of the user or machine.
+    pub(super) of_user: Arc<AtomicUsize>,
+    /// The bytes of all sessions.
+    pub(super) total: Arc<AtomicUsize>,
+}
+
+impl Kept {
+    fn add(&self, bytes: usize) {
+        self.of_user.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.of_user.fetch_sub(bytes, Ordering::Relaxed);
+        self.total.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn fits(&self, most: &Most) -> bool {
+        self.of_user.load(Ordering::Relaxed) <= most.of_user
+            && self.total.load(Ordering::Relaxed) <= most.total
+    }
 }
 
 /// The limits of the kept events.
@@ -76,6 +101,8 @@ pub(super) struct Most {
     pub(super) events: usize,
     /// The largest number of bytes of a session.
     pub(super) bytes: usize,
+    /// The largest number of bytes of the sessions of a user or machine.
+    pub(super) of_user: usize,
     /// The largest number of bytes of all sessions.
     pub(super) total: usize,
     /// The time during which an event can be sent again.
@@ -126,8 +153,8 @@ enum Removable {
 }
 
 impl EventLog {
-    /// Makes a log with the stream that a GET opens. `total` counts the bytes of all logs.
-    pub(super) fn new(most: Most, total: Arc<AtomicUsize>) -> Self {
+    /// Makes a log with the stream that a GET opens. `kept` counts the bytes of several logs.
+    pub(super) fn new(most: Most, kept: Kept) -> Self {
         Self {
             streams: BTreeMap::from([(STANDALONE, StreamLog::default())]),
             next_stream: STANDALONE + 1,
@@ -135,7 +162,7 @@ impl EventLog {
             next_reader: 0,
             events: 0,
             bytes: 0,
-            total,
+            kept,
             most,
         }
     }
@@ -233,7 +260,7 @@ impl EventLog {
         self.next_order += 1;
         self.events += 1;
         self.bytes += message.len();
-        self.total.fetch_add(message.len(), Ordering::Relaxed);
+        self.kept.add(message.len());
         stream.next += 1;
         stream.events.push_back(Event {
             message,
@@ -280,7 +307,16 @@ impl EventLog {
         }
     }
 
-    /// Wakes all connections and writers, because the session has ended.
+    /// Removes all events, because the session has ended.
+    pub(super) fn clear(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.events.clear();
+        }
+        self.kept.remove(self.bytes);
+        (self.events, self.bytes) = (0, 0);
+    }
+
+    /// Wakes all connections and writers, because the session or the server ends.
     pub(super) fn wake_all(&mut self) {
         for stream in self.streams.values_mut() {
             stream.wake_reader();
@@ -308,18 +344,18 @@ impl EventLog {
         }
     }
 
+    /// Removes events until the limits are met. Events that a connection has not taken yet are removed only because of
+    /// events of the same session.
     fn make_room(&mut self) {
         loop {
-            let total = self.total.load(Ordering::Relaxed);
-            let fits = self.events <= self.most.events
-                && self.bytes <= self.most.bytes
-                && (total <= self.most.total || self.bytes == 0);
-            if fits {
+            let fits = self.events <= self.most.events && self.bytes <= self.most.bytes;
+            if fits && (self.bytes == 0 || self.kept.fits(&self.most)) {
                 return;
             }
             let candidates = self.streams.keys().filter_map(|number| {
                 let (removable, order, _) = self.removable(*number)?;
-                Some((removable, order, *number))
+                let may = !fits || removable != Removable::Standalone;
+                may.then_some((removable, order, *number))
             });
             // All other events wait for a connection that reads them. There are few such events, because their writers
             // wait too.
@@ -354,7 +390,7 @@ impl EventLog {
         };
         self.events -= 1;
         self.bytes -= event.message.len();
-        self.total.fetch_sub(event.message.len(), Ordering::Relaxed);
+        self.kept.remove(event.message.len());
     }
 
     /// Removes a stream that has ended, has no events, and is read by no connection.
@@ -406,7 +442,7 @@ impl Reader {
 
 impl Drop for EventLog {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.kept.remove(self.bytes);
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) use self::running::{SessionRequest, UntilCancelled};
 pub(super) use self::session::{Session, TooManySubscriptions};
 pub(super) use self::stream::{SessionStream, StreamWriter};
 
-use self::event_log::Most;
+use self::event_log::{Kept, Most};
 use self::session::Lifetime;
 
 /// All sessions of a server.
@@ -94,10 +94,17 @@ impl fmt::Debug for SessionId {
 #[derive(Default)]
 struct Table {
     sessions: HashMap<Key, Entry>,
-    /// The keys of the sessions of each user or machine.
-    users: HashMap<u64, Vec<Key>>,
+    users: HashMap<u64, OfUser>,
     /// The uptime at which expired sessions were last removed.
     swept: Duration,
+}
+
+/// The sessions of a user or machine.
+#[derive(Default)]
+struct OfUser {
+    keys: Vec<Key>,
+    /// The bytes of the events of these sessions.
+    kept: Arc<AtomicUsize>,
 }
 
 struct Entry {
@@ -162,6 +169,15 @@ impl Sessions {
         rand::fill(&mut random).ok()?;
         let id = URL_SAFE_NO_PAD.encode(random);
         let key = Key::of(&owner, &id);
+        let mut table = self.lock();
+        table.sweep(self.clock.uptime());
+        table.make_room(&owner, self.limits)?;
+        let of_user = table.users.entry(owner.user).or_default();
+        of_user.keys.push(key);
+        let kept = Kept {
+            of_user: Arc::clone(&of_user.kept),
+            total: Arc::clone(&self.kept),
+        };
         let session = Session::new(
             version,
             abilities,
@@ -169,13 +185,9 @@ impl Sessions {
             &self.clock,
             self.limits.lifetime,
             self.limits.events,
-            Arc::clone(&self.kept),
+            kept,
             self.limits.resumes,
         );
-        let mut table = self.lock();
-        table.sweep(self.clock.uptime());
-        table.make_room(&owner, self.limits)?;
-        table.users.entry(owner.user).or_default().push(key);
         let entry = Entry {
             owner,
             session: Arc::new(session),
@@ -225,9 +237,9 @@ impl Table {
             return false;
         };
         session.end();
-        if let Some(keys) = self.users.get_mut(&owner.user) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
+        if let Some(of_user) = self.users.get_mut(&owner.user) {
+            of_user.keys.retain(|other| *other != key);
+            if of_user.keys.is_empty() {
                 self.users.remove(&owner.user);
             }
         }
@@ -249,7 +261,10 @@ impl Table {
     }
 
     fn make_room(&mut self, owner: &Owner, limits: Limits) -> Option<()> {
-        let of_user = self.users.get(&owner.user).cloned().unwrap_or_default();
+        let of_user = self.users.get(&owner.user);
+        let of_user = of_user
+            .map(|of_user| of_user.keys.clone())
+            .unwrap_or_default();
         let is_same = |key: &Key| {
             let entry = self.sessions.get(key);
             entry.is_some_and(|entry| entry.owner.principal == owner.principal)
@@ -292,7 +307,7 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// Events that can be sent again take at most 256 KiB of a session, and 64 MiB of all sessions. In addition, at most 64
+/// Events that can be sent again take at most 256 KiB of a session, 4 MiB of a user and 64 MiB of all sessions. In addition, at most 64
 /// events of each running call, and 64 KiB before the last of these events, wait for a connection.
 const LIMITS: Limits = Limits {
     of_principal: 16,
@@ -305,6 +320,7 @@ const LIMITS: Limits = Limits {
     events: Most {
         events: 256,
         bytes: 256 * 1024,
+        of_user: 4 * 1024 * 1024,
         total: 64 * 1024 * 1024,
         age: Duration::from_secs(5 * 60),
         waiting: 64,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -15,8 +14,8 @@ use crate::guard::Visible;
 use crate::identity::{Clock, Org};
 use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
-use super::super::subscriptions::Seen;
-use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
+use super::super::subscriptions::{Seen, UriMemory};
+use super::event_log::{EventId, EventLog, Kept, Most, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
 
@@ -46,6 +45,8 @@ struct State {
     level: Option<LogLevel>,
     /// The lists and the resources whose changes the client learns, and what changed. `None` after the end.
     subscription: Option<Subscription>,
+    /// The counted memory of the URIs of the subscription. `None` before the first URI.
+    uris: Option<UriMemory>,
     /// The entries that the client saw last in lists that depend on the caller's membership.
     seen: Seen,
     requests: Requests,
@@ -59,9 +60,14 @@ struct State {
     is_stopping: bool,
 }
 
-/// The session already has the largest number of subscriptions, or the URI is too long.
+/// The reason why a session subscribes to no further resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::protocol) struct TooManySubscriptions;
+pub(in crate::protocol) enum TooManySubscriptions {
+    /// There is no memory for the URI.
+    NoMemory,
+    /// The session already has the largest number of subscriptions, or the URI is too long.
+    OfSession,
+}
 
 impl Session {
     pub(super) fn new(
@@ -71,7 +77,7 @@ impl Session {
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
         most: Most,
-        total: Arc<AtomicUsize>,
+        kept: Kept,
         resumes: bool,
     ) -> Self {
         let now = clock.uptime();
@@ -83,9 +89,10 @@ impl Session {
             lifetime,
             resumes,
             state: Mutex::new(State {
-                log: EventLog::new(most, total),
+                log: EventLog::new(most, kept),
                 level: None,
                 subscription: Some(subscription),
+                uris: None,
                 seen: Seen::default(),
                 requests: Requests::default(),
                 running: HashMap::new(),
@@ -172,7 +179,10 @@ impl Session {
     /// kept for a client that opens the stream soon.
     pub(crate) fn notify(&self, message: Vec<u8>) {
         let now = self.clock.uptime();
-        self.lock().log.append(STANDALONE, message.into(), now);
+        let mut state = self.lock();
+        if !state.is_ended {
+            state.log.append(STANDALONE, message.into(), now);
+        }
     }
 
     /// Sends the client an id with which it can resume the stream.
@@ -300,23 +310,37 @@ impl Session {
 /// Subscriptions.
 impl Session {
     /// Remembers that the client wants to know when a resource changes. The caller has checked that the client may
-    /// read the resource. `org` is the organization in which the client acts.
+    /// read the resource. `org` is the organization in which the client acts. `memory` returns the memory of the
+    /// caller's URIs.
     ///
     /// # Errors
     ///
-    /// [`TooManySubscriptions`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
+    /// - [`TooManySubscriptions::OfSession`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
+    /// - [`TooManySubscriptions::NoMemory`] if there is no memory for the URI.
     pub(in crate::protocol) fn subscribe(
         &self,
         org: Option<&Org>,
         uri: &str,
+        memory: impl FnOnce() -> Option<UriMemory>,
     ) -> Result<(), TooManySubscriptions> {
         let mut state = self.lock();
-        let Some(subscription) = &mut state.subscription else {
+        let State {
+            subscription, uris, ..
+        } = &mut *state;
+        let Some(subscription) = subscription else {
             return Ok(());
         };
+        let is_new = !subscription.has(uri);
         let is_full = subscription.count() >= MOST_SUBSCRIPTIONS;
-        if uri.len() > MOST_URI || is_full && !subscription.has(uri) {
-            return Err(TooManySubscriptions);
+        if uri.len() > MOST_URI || is_full && is_new {
+            return Err(TooManySubscriptions::OfSession);
+        }
+        if is_new {
+            *uris = uris.take().or_else(memory);
+            let is_counted = uris.as_mut().is_some_and(|uris| uris.add(uri));
+            if !is_counted {
+                return Err(TooManySubscriptions::NoMemory);
+            }
         }
         if let Some(org) = org {
             subscription.act_in(org.id());
@@ -326,8 +350,17 @@ impl Session {
     }
 
     pub(in crate::protocol) fn unsubscribe(&self, uri: &str) {
-        if let Some(subscription) = &mut self.lock().subscription {
+        let mut state = self.lock();
+        let State {
+            subscription, uris, ..
+        } = &mut *state;
+        if let Some(subscription) = subscription
+            && subscription.has(uri)
+        {
             subscription.remove(uri);
+            if let Some(uris) = uris {
+                uris.remove(uri);
+            }
         }
     }
 
@@ -338,7 +371,7 @@ impl Session {
         organization.map(str::to_owned)
     }
 
-    /// Completes when a change is pending. Only the task that polled last is woken.
+    /// Completes when a change is pending. Each task that polls is woken.
     pub(in crate::protocol) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.lock().subscription {
             Some(subscription) => subscription.poll_pending(cx),
@@ -411,6 +444,8 @@ impl Session {
         state.is_ended = true;
         state.requests.clear();
         state.subscription = None;
+        state.uris = None;
+        state.log.clear();
         state.log.wake_all();
     }
 

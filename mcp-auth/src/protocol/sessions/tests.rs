@@ -1,11 +1,13 @@
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
+use super::super::subscriptions::Streams;
 use super::event_log::EventId;
 use super::requests::{ClientAnswer, Unanswered};
 use super::stream::SessionEnded;
 use super::*;
 use crate::identity::{ManualClock, test_support};
+use crate::limits::Party;
 use crate::primitive::{ChangedLists, Notifier, Subscription};
 
 const LATEST: &str = "2025-11-25";
@@ -55,7 +57,7 @@ fn opened(sessions: &Sessions) -> Arc<Session> {
 
 fn count(sessions: &Sessions) -> (usize, usize) {
     let table = sessions.lock();
-    let keys = table.users.values().map(Vec::len).sum();
+    let keys = table.users.values().map(|user| user.keys.len()).sum();
     (table.sessions.len(), keys)
 }
 
@@ -506,14 +508,22 @@ fn subscriptions_are_bounded_and_belong_to_the_session() {
         sessions.find(&ada, &id.unwrap().0).unwrap()
     };
     let (session, other) = (opened(), opened());
-    let subscribe = |uri: &str| session.subscribe(None, uri);
+    let streams = streams();
+    let memory = || streams.memory(Party::Known(1)).ok();
+    let subscribe = |uri: &str| session.subscribe(None, uri, memory);
     for number in 0..256 {
         subscribe(&format!("docs://{number}")).unwrap();
     }
-    assert_eq!(subscribe("docs://256"), Err(TooManySubscriptions));
+    assert_eq!(
+        subscribe("docs://256"),
+        Err(TooManySubscriptions::OfSession)
+    );
     assert_eq!(subscribe("docs://7"), Ok(()));
     let long = "x".repeat(2049);
-    assert_eq!(other.subscribe(None, &long), Err(TooManySubscriptions));
+    assert_eq!(
+        other.subscribe(None, &long, memory),
+        Err(TooManySubscriptions::OfSession)
+    );
     let changes = |session: &Session| {
         let pending = std::future::poll_fn(|cx| session.poll_pending(cx)).now_or_never();
         let uris = session.take_changes().uris;
@@ -530,6 +540,53 @@ fn subscriptions_are_bounded_and_belong_to_the_session() {
     notifier.resource_updated("docs://256");
     assert!(changes(&session).is_empty());
     drop(other);
+}
+
+#[test]
+fn the_uris_of_all_sessions_of_a_user_take_a_bounded_memory() {
+    let (sessions, _) = limited(64, 64, 100);
+    let streams = streams();
+    let memory = || streams.memory(Party::Known(1)).ok();
+    let uri = |number: usize| format!("docs://{number:0>2000}");
+    let opened: Vec<_> = (0..20)
+        .map(|_| {
+            let notifier = Notifier::default().open(None, ChangedLists::default());
+            let id = sessions.open(
+                owner(1, "ada"),
+                LATEST,
+                ClientAbilities::default(),
+                notifier,
+            );
+            sessions.find(&owner(1, "ada"), &id.unwrap().0).unwrap()
+        })
+        .collect();
+    let subscribe = |session: &Session, number| session.subscribe(None, &uri(number), memory);
+    let added = opened.iter().map(|session| {
+        (0..256)
+            .take_while(|number| subscribe(session, *number).is_ok())
+            .count()
+    });
+    let added: Vec<_> = added.collect();
+    // 4 MiB of URIs with 2007 bytes, each with 128 bytes more.
+    assert_eq!(added.iter().sum::<usize>(), 4 * 1024 * 1024 / 2135);
+    let [first, .., last] = &opened[..] else {
+        panic!("no sessions")
+    };
+    assert_eq!(subscribe(last, 300), Err(TooManySubscriptions::NoMemory));
+    assert_eq!(subscribe(first, 0), Ok(()));
+    first.unsubscribe(&uri(0));
+    assert_eq!(subscribe(last, 300), Ok(()));
+    assert_eq!(subscribe(last, 301), Err(TooManySubscriptions::NoMemory));
+    first.end();
+    assert_eq!(subscribe(last, 301), Ok(()));
+    let other = || streams.memory(Party::Known(2)).ok();
+    assert_eq!(opened[9].subscribe(None, &uri(7), other), Ok(()));
+}
+
+/// The limits of streams and URIs.
+fn streams() -> Streams {
+    let authenticator = test_support::offline(test_support::policy());
+    Streams::new(100, Arc::new(authenticator), test_support::clock())
 }
 
 #[test]

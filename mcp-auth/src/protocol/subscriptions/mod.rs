@@ -25,7 +25,8 @@ pub(super) use self::messages::{
     task_changed,
 };
 
-/// The open streams of a server: their limits, and the parts that all of them share.
+/// The open streams of a server: their limits, and the parts that all of them share. The streams are subscriptions, the
+/// streams that sessions open with a GET, and the calls of sessions that wait for a person.
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(super) authenticator: Arc<Authenticator>,
@@ -69,21 +70,39 @@ impl Seen {
 pub(super) struct Place {
     _caller: RunningCall,
     _all: Taken,
-    uris: Taken,
+    uris: UriMemory,
+}
+
+/// The counted memory of the URIs of a stream or a session.
+#[derive(Debug)]
+pub(super) struct UriMemory(Taken);
+
+impl UriMemory {
+    /// Counts a URI. Returns false if there is no memory for the URI.
+    pub(super) fn add(&mut self, uri: &str) -> bool {
+        self.0.grow(uri.len() + URI_OVERHEAD).is_ok()
+    }
+
+    /// Stops counting a URI.
+    pub(super) fn remove(&mut self, uri: &str) {
+        self.0.shrink(uri.len() + URI_OVERHEAD);
+    }
 }
 
 /// The limit that a new stream would exceed. The text is for the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum TooMany {
-    #[error("all subscriptions together")]
+    #[error("all subscriptions and streams of sessions together")]
     All,
     #[error("the subscriptions without a token of one network")]
     Network,
-    #[error("the subscriptions of one user with one client in one organization")]
+    #[error(
+        "the subscriptions and streams of sessions of one user with one client in one organization"
+    )]
     Principal,
     #[error("the memory for URIs")]
     Uris,
-    #[error("the subscriptions of one user or machine")]
+    #[error("the subscriptions and streams of sessions of one user or machine")]
     User,
 }
 
@@ -143,19 +162,23 @@ impl Streams {
             Full::User => TooMany::User,
         })?;
         let all = self.all.take(party, 1).map_err(|_: Exhausted| TooMany::All);
-        let uris = self.uris.take(party, 0).map_err(|_| TooMany::Uris);
         Ok(Place {
             _caller: of_caller,
             _all: all?,
-            uris: uris?,
+            uris: self.memory(party)?,
         })
+    }
+
+    /// Returns the memory for the URIs of a stream or a session, which counts no URI yet.
+    pub(super) fn memory(&self, party: Party) -> Result<UriMemory, TooMany> {
+        let none = self.uris.take(party, 0);
+        none.map(UriMemory).map_err(|_| TooMany::Uris)
     }
 
     /// Counts a subscribed URI for the memory of its stream.
     pub(super) fn add_uri(&self, place: &mut Place, uri: &str) -> Result<(), TooMany> {
-        let bytes = uri.len() + URI_OVERHEAD;
-        let grown = place.uris.grow(bytes).map_err(|_| TooMany::Uris);
-        grown.inspect_err(|limit| self.count(*limit))
+        let added = place.uris.add(uri).then_some(()).ok_or(TooMany::Uris);
+        added.inspect_err(|limit| self.count(*limit))
     }
 
     /// Waits until this stream may ask the identity provider.
@@ -237,5 +260,10 @@ mod tests {
         drop(place);
         let mut place = streams.enter(Some(&caller), None, caller.party()).unwrap();
         assert!(streams.add_uri(&mut place, &uri).is_ok());
+        // A URI that is no longer subscribed leaves its room.
+        let mut memory = streams.memory(caller.party()).unwrap();
+        while memory.add(&uri) {}
+        memory.remove(&uri);
+        assert!(memory.add(&uri) && !memory.add(&uri));
     }
 }

@@ -13,6 +13,7 @@ fn store(per_owner: usize) -> (Arc<ManualClock>, TasksInMemory) {
 fn task(id: &str, owner: &str, length: usize) -> StoredTask {
     StoredTask {
         id: id.to_owned(),
+        subject: format!("subject of {owner}"),
         owner: owner.to_owned(),
         revision: 0,
         expires_at: END,
@@ -60,6 +61,7 @@ fn expired_tasks_are_forgotten_and_leave_nothing() {
     let state = store.state.lock().unwrap();
     let kept = (state.tasks.len(), state.by_end.len(), state.owners.len());
     assert_eq!((kept, state.bytes), ((0, 0, 0), 0));
+    assert!(state.subjects.is_empty());
 }
 
 #[test]
@@ -87,6 +89,25 @@ fn an_owner_gets_a_share_of_the_room_and_all_owners_get_the_room() {
     };
     assert!(block_on(store.replace(shorter)).unwrap());
     assert!(create(&store, task("last", "grace", 0)));
+}
+
+#[test]
+fn one_user_with_many_clients_leaves_room_for_others() {
+    let (_, store) = store(100);
+    let of_ada = |number: usize, length| StoredTask {
+        subject: "ada".to_owned(),
+        ..task(&number.to_string(), &format!("client {number}"), length)
+    };
+    let made = (0..MOST_TASKS).filter(|number| create(&store, of_ada(*number, 0)));
+    assert_eq!(made.count(), MOST_TASKS / 16);
+    assert!(create(&store, task("other", "grace", 1)));
+    let (clock, store) = self::store(100);
+    let mebibyte = 1024 * 1024 - 512;
+    let made = (0..100).filter(|number| create(&store, of_ada(*number, mebibyte)));
+    assert_eq!(made.count(), 8);
+    assert!(create(&store, task("other", "grace", mebibyte)));
+    clock.advance(std::time::Duration::from_millis(END));
+    assert!(create(&store, of_ada(0, mebibyte)));
 }
 
 #[test]

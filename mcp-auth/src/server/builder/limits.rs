@@ -183,6 +183,8 @@ impl ServerBuilder {
     /// most 64. Callers without a token get at most a quarter of the limit, and one network (an IPv4 address or an IPv6
     /// /64) at most 64. A subscription has at most 256 URIs.
     ///
+    /// In sessions, a stream that was opened with a GET and a call that waits for a person count as a subscription.
+    ///
     /// ```
     /// let builder = mcp_auth::server!().subscriptions(500);
     /// # let _ = builder;

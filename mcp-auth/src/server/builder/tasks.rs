@@ -59,8 +59,8 @@ impl ServerBuilder {
     /// 100 by default. A task counts until it expires. The server answers a call beyond the limit with an `isError`
     /// result.
     ///
-    /// The server keeps at most 50,000 tasks in memory, with a total size of at most 64 MiB. One principal gets at most
-    /// an eighth of this memory. With a [`task_store`](Self::task_store) only the store sets limits.
+    /// The server keeps at most 50,000 tasks in memory, with a total size of at most 64 MiB. One user or machine, with
+    /// all its clients and organizations, gets at most a sixteenth of these tasks and an eighth of this memory. With a [`task_store`](Self::task_store) only the store sets limits.
     pub fn tasks_per_caller(mut self, most: usize) -> Self {
         self.tasks.per_caller = most;
         self

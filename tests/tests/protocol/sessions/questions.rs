@@ -202,6 +202,43 @@ async fn a_server_that_stops_does_not_wait_for_a_person() {
 }
 
 #[actix_web::test]
+async fn calls_that_wait_for_a_person_and_open_streams_are_limited_for_each_caller() {
+    let world = world().await;
+    let ada = world.ada();
+    let sessions = [
+        Session::open(&world, &ada).await,
+        Session::open(&world, &ada).await,
+    ];
+    let mut streams = Vec::new();
+    for session in &sessions {
+        for _ in 0..7 {
+            let mut events = session.stream(session.call("clear", json!({}))).await;
+            let (id, _) = question(&mut events).await;
+            streams.push((events, id));
+        }
+        let events = session.stream(session.get()).await;
+        streams.push((events, Value::Null));
+    }
+    let [one, other] = &sessions;
+    let full = || other.call("clear", json!({})).send();
+    full().await.expect_unavailable();
+    let third = Session::open(&world, &ada).await;
+    third.get().send().await.expect_unavailable();
+    // A call without a question, and the calls of others, are served.
+    let grace = Session::open(&world, &world.grace()).await;
+    let mut events = grace.stream(grace.call("clear", json!({}))).await;
+    question(&mut events).await;
+    // An answer leaves room for another question.
+    let (events, id) = streams.remove(0);
+    let yes = json!({ "action": "accept", "content": {} });
+    assert_eq!(answer(one, &id, &yes).await, 202);
+    assert_eq!(last(events).await.text(), "cleared");
+    let mut events = other.stream(other.call("clear", json!({}))).await;
+    question(&mut events).await;
+    full().await.expect_unavailable();
+}
+
+#[actix_web::test]
 async fn the_right_to_a_tool_is_checked_again_after_the_answer() {
     let world = world().await;
     let session = Session::open(&world, &world.ada()).await;

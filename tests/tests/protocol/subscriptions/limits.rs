@@ -11,7 +11,7 @@ use crate::support::{Era, eventually};
 
 /// The status and the text of the refusal for too many subscriptions.
 fn expect_too_many(reply: &Reply) {
-    let text = "Too many subscriptions are open";
+    let text = "Too many subscriptions or streams are open";
     reply.expect_refused_request(503, "temporarily_unavailable", text);
     assert_eq!(reply.header("retry-after"), Some("30"));
 }

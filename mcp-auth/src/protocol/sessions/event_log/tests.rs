@@ -8,6 +8,7 @@ use super::*;
 const MOST: Most = Most {
     events: 8,
     bytes: 64,
+    of_user: 1000,
     total: 1000,
     age: Duration::from_secs(300),
     waiting: 4,
@@ -16,8 +17,8 @@ const MOST: Most = Most {
 const START: Duration = Duration::ZERO;
 
 fn log() -> (EventLog, Arc<AtomicUsize>) {
-    let total = Arc::new(AtomicUsize::new(0));
-    (EventLog::new(MOST, Arc::clone(&total)), total)
+    let kept = Kept::default();
+    (EventLog::new(MOST, kept.clone()), kept.total)
 }
 
 /// Takes all events that are there. The flag is true if the connection is over.
@@ -180,20 +181,68 @@ fn a_message_for_a_connection_is_kept_however_large_it_is() {
 }
 
 #[test]
-fn beyond_the_limit_of_all_sessions_nothing_is_kept_for_clients_that_are_away() {
-    let total = Arc::new(AtomicUsize::new(0));
-    let most = Most { total: 10, ..MOST };
-    let mut other = EventLog::new(most, Arc::clone(&total));
-    let busy = other.begin();
-    other.append(busy.0, Bytes::from(vec![b'x'; 50]), START);
-    let mut log = EventLog::new(most, Arc::clone(&total));
-    let one = log.begin();
-    log.detach(one.0, one.1);
-    log.append(one.0, "away".into(), START);
-    assert_eq!((log.bytes, total.load(Ordering::Relaxed)), (0, 50));
-    log.attach(one.0).unwrap();
-    log.append(one.0, "there".into(), START);
-    assert_eq!(log.bytes, 5);
+fn beyond_the_limits_of_many_sessions_nothing_is_kept_for_clients_that_are_away() {
+    let of_user = Most {
+        of_user: 10,
+        ..MOST
+    };
+    let of_all = Most { total: 10, ..MOST };
+    for most in [of_user, of_all] {
+        let kept = Kept::default();
+        let mut other = EventLog::new(most, kept.clone());
+        let busy = other.begin();
+        other.append(busy.0, Bytes::from(vec![b'x'; 50]), START);
+        let mut log = EventLog::new(most, kept.clone());
+        let one = log.begin();
+        log.detach(one.0, one.1);
+        log.append(one.0, "away".into(), START);
+        assert_eq!((log.bytes, kept.total.load(Ordering::Relaxed)), (0, 50));
+        log.attach(one.0).unwrap();
+        log.append(one.0, "there".into(), START);
+        assert_eq!(log.bytes, 5);
+    }
+}
+
+#[test]
+fn a_user_has_a_share_and_other_sessions_remove_no_event_that_a_connection_reads() {
+    let most = Most {
+        of_user: 40,
+        total: 100,
+        ..MOST
+    };
+    let kept = |total: &Arc<AtomicUsize>| Kept {
+        total: Arc::clone(total),
+        ..Kept::default()
+    };
+    let total = Arc::default();
+    let greedy = kept(&total);
+    let mut of_greedy: Vec<_> = (0..5)
+        .map(|_| EventLog::new(most, greedy.clone()))
+        .collect();
+    for log in &mut of_greedy {
+        for _ in 0..4 {
+            log.append(STANDALONE, Bytes::from(vec![b'x'; 10]), START);
+        }
+    }
+    assert_eq!(total.load(Ordering::Relaxed), 40);
+    let mut away = EventLog::new(most, kept(&total));
+    away.append(STANDALONE, Bytes::from(vec![b'x'; 30]), START);
+    assert_eq!(away.bytes, 30);
+    // The limit of all sessions is reached now.
+    total.fetch_add(1000, Ordering::Relaxed);
+    let mut log = EventLog::new(most, kept(&total));
+    let reader = log.attach(STANDALONE).unwrap();
+    log.append(STANDALONE, "changed".into(), START);
+    assert_eq!(taken(&mut log, (STANDALONE, reader)), ["0-0"]);
+    // The limits of the session itself still hold.
+    for _ in 0..20 {
+        log.append(STANDALONE, "changed".into(), START);
+    }
+    assert_eq!(log.events, MOST.events);
+    log.clear();
+    assert_eq!((log.events, log.bytes), (0, 0));
+    drop((of_greedy, away, log));
+    assert_eq!(total.load(Ordering::Relaxed), 1000);
 }
 
 #[test]
