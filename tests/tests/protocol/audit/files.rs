@@ -79,8 +79,8 @@ async fn greet(http: &Client, endpoint: &str, number: usize) -> Result<Response,
         .await
 }
 
-/// Callers that call without a pause, until they are stopped or the server is gone. Returns the calls that were answered,
-/// with the time of the answer.
+/// Callers that call without a pause, until the test stops the callers or the server is gone. Each caller returns the calls
+/// that the server answered, with the time of each answer.
 struct Load {
     stopped: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! The caller: a token of the local Clerk, a local user, and neither.
+//! The caller: the owner of a token of the local Clerk, a local user, and an anonymous caller.
 
 use std::time::Duration;
 
