@@ -5,8 +5,8 @@
 //! the suite on the server. Clients of MCP 2025-11-25 and older get sessions. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 //!
-//! With the argument `--stdio` the server speaks over stdin and stdout. Its caller is a local user, or the owner of the token
-//! in `MCP_AUTH_TOKEN`.
+//! With the argument `--stdio` the server speaks over stdin and stdout. The caller is then a local user, or the owner of the
+//! token in `MCP_AUTH_TOKEN`.
 //!
 //! The variable `TASKS` names a file: the server then keeps tasks in SQLite, and a restart does not lose them.
 

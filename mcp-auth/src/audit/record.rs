@@ -14,14 +14,14 @@ use time::OffsetDateTime;
 #[schemars(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuditRecord {
-    /// The version of the form. A later version may add fields to a record of version 1, but never changes or removes one.
+    /// The version of the form. A later release may add fields to version 1, but never changes or removes a field of version 1.
     #[schemars(range(min = 1, max = 1))]
     pub v: u32,
     /// The time at which the decision or the call ended, in UTC: `2026-11-29T14:41:06.123Z`.
     pub time: String,
     /// The subject of the record.
     pub event: AuditEvent,
-    /// The outcome. Absent in a record about lost records.
+    /// The outcome of the decision and of the call. Absent in a record about lost records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<AuditOutcome>,
     /// The method of MCP, such as `tools/call`. `other` stands for a method that uses no tool, no prompt and no resource.
@@ -30,7 +30,7 @@ pub struct AuditRecord {
     /// The tool, the prompt or the resource. Absent in a record about a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primitive: Option<AuditPrimitive>,
-    /// The guard that was decided, with the requirements of modules and of injected parameters, and `authorize`.
+    /// The guard that the server checked, with the requirements of modules and of injected parameters, and `authorize`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,
     /// The requirement that was not met. Absent unless the outcome is `denied`.
@@ -51,7 +51,8 @@ pub struct AuditRecord {
     /// The kind of token: `oauth`, `session`, `m2m` or `api_key`. Absent without a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<&'static str>,
-    /// The id of the organization in which the caller acts. Absent if there is none, or if the decision did not need it.
+    /// The id of the organization in which the caller acts. Absent if the caller acts in no organization, or if the decision did
+    /// not need an organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
     /// Where the facts of the decision came from. Absent without a token.
@@ -105,7 +106,7 @@ pub enum AuditOutcome {
     Failed,
     /// A limit refused the call.
     Limited,
-    /// The request needs a token that it does not have.
+    /// The request needs a token, and has no token.
     Unauthenticated,
     /// The tool, the prompt, the resource or the task does not exist.
     Unknown,
@@ -118,8 +119,8 @@ pub enum AuditOutcome {
 pub struct AuditPrimitive {
     /// `tool`, `prompt`, `resource` or `task`.
     pub kind: &'static str,
-    /// The declared name; of a resource, the URI or the template. Absent if the name does not exist, because a caller chose
-    /// that name.
+    /// The declared name of a tool or a prompt, or the URI or the template of a resource. Absent if the name does not exist,
+    /// because a caller chose that name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -131,7 +132,7 @@ pub struct AuditPrimitive {
 pub struct AuditRequirement {
     /// The kind, such as `permission`, `scope` or `organization`.
     pub kind: &'static str,
-    /// The names, such as `org:documents:delete`. Empty if the kind has no names. An alternative is one name.
+    /// The names, such as `org:documents:delete`. Empty if the kind has no names. Each alternative of a choice is one name.
     pub names: Vec<String>,
 }
 
@@ -140,12 +141,14 @@ pub struct AuditRequirement {
 #[schemars(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuditFacts {
-    /// The caller and the scopes. A JWT is from `token`: its signature is valid. An opaque token is from a `look_up`.
+    /// The source of the caller and the scopes: `token` for a JWT, whose signature the server verified, and `look_up` for an
+    /// opaque token.
     pub caller: AuditFact,
-    /// The organization's id: the `token`, the `url`, or the user's `only_membership`. Absent without an organization.
+    /// The source of the organization's id: the `token`, the `url`, or the user's `only_membership`. Absent without an
+    /// organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<FactSource>,
-    /// The role and the permissions. Absent without an organization.
+    /// The source of the role and the permissions. Absent without an organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<AuditFact>,
 }
@@ -167,7 +170,7 @@ pub struct AuditFact {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FactSource {
-    /// The identity provider, which was asked.
+    /// The response of the identity provider.
     LookUp,
     /// The only organization of which the user is a member.
     OnlyMembership,
@@ -178,7 +181,7 @@ pub enum FactSource {
 }
 
 impl AuditRecord {
-    /// Makes a record without any fact.
+    /// Makes a record that has no facts.
     pub(crate) fn new(time: String, event: AuditEvent) -> Self {
         Self {
             v: VERSION,
@@ -224,7 +227,7 @@ impl AuditRecord {
     /// Returns the record as JSON, in one line without a line break.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // A record has no map with keys that are not text, so it can always be written.
+        // All keys of maps in a record are text, so a record can always be written.
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -267,7 +270,7 @@ impl AuditFacts {
 }
 
 impl AuditFact {
-    /// Makes a fact from a look-up of this age. Without an age, the fact is from the token.
+    /// Makes the source of a fact: a look-up of this age, or the token if there is no age.
     pub(crate) fn new(age: Option<Duration>) -> Self {
         let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         Self {

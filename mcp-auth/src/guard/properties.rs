@@ -506,7 +506,7 @@ proptest! {
                 prop_assert!(!all_met && !is_known, "{}", explanation);
             }
         }
-        // Each requirement is as met as in the decision about that requirement alone.
+        // The explanation says that a requirement is met if the decision about this requirement alone allows the caller.
         let asked = guard.requirements().filter(|_| is_known && signed_in);
         for requirement in asked {
             let explained = explanation.requirements.iter();
@@ -521,7 +521,7 @@ proptest! {
         }
     }
 
-    /// About sample callers, whom no policy is asked about, the matrix and the explanation agree.
+    /// The matrix and the explanation agree about sample callers. The server asks no policy about sample callers.
     #[test]
     fn an_explanation_of_a_sample_agrees_with_would_allow(
         required in requirements(), person in person(), server in texts(&SCOPES),

@@ -312,7 +312,7 @@ impl Endpoint {
         }
     }
 
-    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
+    /// Counts a request that was refused because it has no token or a bad token, for the audit log.
     pub(crate) fn refused_sign_in(&self, reason: &'static str) {
         self.decisions.refused_sign_in(reason);
     }
@@ -492,5 +492,5 @@ fn not_found(era: Era) -> Stopped {
     })
 }
 
-/// The reason of a refused sign-in: the request needs a token and has none.
+/// The reason of a refused sign-in: the request needs a token and has no token.
 pub(crate) const NO_TOKEN: &str = "token-missing";

@@ -328,7 +328,7 @@ impl<'a> Meta<'a> {
         Some(spelled(level).unwrap_or_default())
     }
 
-    /// The trace context of the request. `None` if it is absent, or is not a string.
+    /// The trace context of the request. `None` if the trace context is absent, or is not a string.
     pub(super) fn traceparent(&self) -> Option<Cow<'a, str>> {
         self.traceparent.and_then(spelled)
     }

@@ -89,7 +89,7 @@ impl RequestState {
 }
 
 impl Origin<'_> {
-    /// Passes the data for which a state or a code is valid to `then`.
+    /// Calls `then` with the data that a state or a code is bound to.
     pub(super) fn bound<T>(self, purpose: Purpose, then: impl FnOnce(Binding<'_>) -> T) -> T {
         let principal = self
             .caller

@@ -169,7 +169,7 @@ codes! {
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
         "another process with the same keys would accept a confirmation a second time";
     Fatal REVOCATIONS_INVALID "revocations-invalid"
-        "a server that does not know what was revoked would accept it";
+        "without the entries of the file, the server would accept revoked callers";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "only a server with the same key can continue a call that waits for a person";
     Fatal AUDIT_FILE_FAILED "audit-file-failed"
@@ -262,7 +262,7 @@ codes! {
         "the server ignores the variable and logs at level `info`";
 
     Note ACCESS_NARROWED "access-narrowed"
-        "if the access is widened again, a check that compares with this file does not report it";
+        "until the file is written again, a check does not report that the access becomes as wide as before";
     Note SECRET_KEY_UNSET "secret-key-unset"
         "the server does not look up roles and permissions of OAuth callers, trusts the organization of a token without a look-up, refuses opaque tokens (`oat_…`), and did not check the instance's settings";
     Note INSTANCE_UNREADABLE "instance-unreadable"

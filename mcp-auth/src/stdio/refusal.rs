@@ -54,13 +54,13 @@ fn unauthorized(text: &'static str) -> Problem {
 }
 
 const SIGN_IN: &str =
-    "An access token is required: set MCP_AUTH_TOKEN to one, and start the server again";
-const INVALID: &str = "The access token in MCP_AUTH_TOKEN is invalid or expired: set MCP_AUTH_TOKEN to a new one, and \
+    "An access token is required: set MCP_AUTH_TOKEN to a token, and start the server again";
+const INVALID: &str = "The access token in MCP_AUTH_TOKEN is invalid or expired: set MCP_AUTH_TOKEN to a new token, and \
      start the server again";
 const AUDIENCE_MISSING: &str = "The access token in MCP_AUTH_TOKEN does not say that it was issued for this server: set \
-     MCP_AUTH_TOKEN to one that does, and start the server again";
+     MCP_AUTH_TOKEN to a token for this server, and start the server again";
 const AUDIENCE_MISMATCH: &str = "The access token in MCP_AUTH_TOKEN was issued for another server: set MCP_AUTH_TOKEN to \
-     one for this server, and start the server again";
+     a token for this server, and start the server again";
 const NO_STREAM: &str = "The response is a stream of messages";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A server over stdio, for tests and for real clients.
 //!
 //! The variable `LOCAL_USER` names a local user, who is an admin of `acme` and may read documents. With the variable
-//! `DISCOVERABLE` the caller may be anonymous, and with `CHECK_USERS` banned users are refused. `BODY_LIMIT` is the
+//! `DISCOVERABLE` the caller may be anonymous. With `CHECK_USERS` the server refuses banned users. `BODY_LIMIT` is the
 //! largest length of a line, in bytes. With `BROKEN_STORE` the store of
 //! confirmations panics.
 

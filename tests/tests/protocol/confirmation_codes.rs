@@ -325,7 +325,7 @@ async fn a_code_that_is_no_string_is_an_invalid_argument() {
         let reply = call(&world, Era::Legacy, &ada, "delete", &arguments).await;
         reply.expect_tool_error("Invalid argument `confirmation_code`: expected one string");
     }
-    // Only a caller whom the guard allows learns that.
+    // Only a caller whom the guard allows learns that the argument is invalid.
     let grace = world.grace();
     let wrong = json!({ "confirmation_code": 1 });
     let text = call(&world, Era::Legacy, &grace, "delete", &wrong).await;

@@ -21,7 +21,7 @@ use crate::support::{
     ERAS, Era, ORGANIZATION_REQUIRED, World, client, emulator, eventually, message,
 };
 
-/// The time after which a change has surely been read, also on a busy machine. The documentation promises a second.
+/// The time within which the server reads a change even on a busy machine. The documentation promises a second.
 const SOON: Duration = Duration::from_secs(20);
 /// The time in which a file is read several times.
 const SEVERAL_READS: Duration = Duration::from_secs(1);
@@ -134,7 +134,7 @@ async fn a_revoked_caller_gets_401_with_a_plain_text_and_a_revoked_client_no_rea
     call(&world, &token)
         .await
         .expect_oauth_error(401, "invalid_token", REVOKED);
-    // An expired token is expired, revoked or not.
+    // A token that is both expired and revoked gets the error of an expired token.
     world.clock.advance(Duration::from_secs(25 * 3600));
     call(&world, &ada)
         .await
@@ -291,7 +291,7 @@ enum User {
     Grace,
 }
 
-/// Eight callers of each user call and list without a pause, while `change` changes what is revoked.
+/// Eight callers of each user call and list without a pause, while `change` revokes and restores access.
 async fn under_load(
     world: &World,
     tokens: [&str; 2],
@@ -338,7 +338,7 @@ async fn under_load_the_handle_revokes_and_restores_at_once_and_disturbs_nobody_
         Revocation::tokens_of_subject_before("user_ada", later),
     ];
     let load = Load::new();
-    // For each entry: the times before and after it was revoked and lifted.
+    // For each entry: the times before and after the entry was made and lifted.
     let mut times = Vec::new();
     let change = async {
         for entry in entries {
@@ -557,7 +557,7 @@ async fn a_file_that_becomes_malformed_or_vanishes_changes_nothing_and_is_logged
     let log = process.log();
     let malformed = lines(
         &log,
-        "the revocation file cannot be used; what it revoked before stays revoked",
+        "the revocation file cannot be used; its last good entries still apply",
     );
     assert_eq!(malformed.len(), 1, "{log}");
     assert!(
@@ -567,7 +567,7 @@ async fn a_file_that_becomes_malformed_or_vanishes_changes_nothing_and_is_logged
     );
     let missing = lines(
         &log,
-        "the revocation file is missing; what it revoked before stays revoked",
+        "the revocation file is missing; its last good entries still apply",
     );
     assert_eq!(missing.len(), 1, "{log}");
     assert!(missing[0].contains("ERROR"), "{log}");

@@ -153,7 +153,7 @@ fn is_blank(line: &[u8]) -> bool {
 /// Returns the value if the line is a header with this name. `name` ends with a colon.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
-    // Most other names are shorter or longer, so their last byte here is no colon.
+    // Most other names have another length, so the byte at the place of the colon is another byte.
     let is_name = start.last() == name.last() && start.eq_ignore_ascii_case(name);
     is_name.then(|| value.trim_ascii())
 }

@@ -175,7 +175,7 @@ impl RevocationFile {
                 target: "mcp_auth",
                 file = %self.path.display(),
                 reason = %problem,
-                "{what}; what it revoked before stays revoked"
+                "{what}; its last good entries still apply"
             );
         }
     }

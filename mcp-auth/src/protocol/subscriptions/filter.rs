@@ -20,8 +20,8 @@ pub(in super::super) struct Filter {
 }
 
 impl Filter {
-    /// Reads the member `notifications`, as it is written in the body. A URI of more than 2048 bytes and a
-    /// task id of more than 64 bytes are left out, as unknown ones are.
+    /// Reads the text of the member `notifications`. The filter leaves out a URI of more than 2048 bytes and a
+    /// task id of more than 64 bytes, because the server has no such URI and no such task.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ struct Written {
     task_ids: Option<Texts>,
 }
 
-/// The first texts of a list, one more than permitted.
+/// The first texts of a list. One text more than permitted is kept, which shows that there are too many texts.
 #[derive(Default)]
 struct Texts(Vec<String>);
 
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for ReadTexts {
 /// The most URIs and the most tasks of one stream.
 const MOST_TEXTS: usize = 256;
 const MOST_URI_LENGTH: usize = 2048;
-/// Longer than every id that the server makes.
+/// The largest length of a task id, in bytes. All ids that the server makes are shorter.
 const MOST_TASK_ID_LENGTH: usize = 64;
 const MALFORMED: &str = "`notifications` must be an object; `toolsListChanged`, `promptsListChanged` and `resourcesListChanged` are true or false, `resourceSubscriptions` is a list of URIs, and `taskIds` is a list of ids";
 const TOO_MANY_URIS: &str = "`resourceSubscriptions` must have at most 256 URIs";

@@ -44,12 +44,12 @@ pub(crate) struct Streams {
     clock: Arc<dyn Clock>,
 }
 
-/// The entries of lists that a caller saw last.
+/// For each list, the entries that a caller saw last.
 #[derive(Debug, Default)]
 pub(super) struct Seen(Vec<(List, Visible)>);
 
 impl Seen {
-    /// Records what the caller sees of a list now. Returns true if the caller saw something else before.
+    /// Records the entries of a list that the caller sees now. Returns true if the caller saw other entries before.
     pub(super) fn record(&mut self, list: List, visible: Visible) -> bool {
         match self.0.iter_mut().find(|(seen, _)| *seen == list) {
             Some((_, before)) => {

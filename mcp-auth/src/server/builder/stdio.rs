@@ -78,7 +78,8 @@ mod options {
             if token.contains(char::is_whitespace) {
                 let what = format!("{TOKEN} contains white space");
                 let finding = Finding::new(&codes::SETTING_INVALID, what);
-                return Err(finding.remedy_is("set it to the access token alone, without `Bearer`"));
+                let remedy = format!("set {TOKEN} to the access token alone, without `Bearer`");
+                return Err(finding.remedy_is(remedy));
             }
             Ok(Some(TokenText::new(&token)))
         }

@@ -14,7 +14,7 @@ pub(super) fn access(matrix: &AccessMatrix, env: &Environment<'_>, findings: &mu
     };
     let unreadable = |why: String| {
         let what = format!("MCP_MATRIX: `{path}` cannot be read: {why}");
-        let remedy = format!("write it with `MCP_AUTH=tools-markdown cargo run > {path}`");
+        let remedy = format!("write the file with `MCP_AUTH=tools-markdown cargo run > {path}`");
         Finding::new(&codes::MATRIX_UNREADABLE, what).remedy_is(remedy)
     };
     let text = fs::read_to_string(&path).map_err(|error| error.kind().to_string());
@@ -25,7 +25,8 @@ pub(super) fn access(matrix: &AccessMatrix, env: &Environment<'_>, findings: &mu
         (Err(why), _) | (_, Err(why)) => return findings.push(unreadable(why)),
     };
     let changes = recorded.changes_to(&current);
-    let remedy = format!("if that is intended, write {path} again, and review the difference");
+    let remedy =
+        format!("if the wider access is intended, write {path} again, and review the difference");
     for change in &changes.wider {
         let what = format!("more callers may use {change}");
         findings.push(Finding::new(&codes::ACCESS_WIDENED, what).remedy_is(&remedy));
@@ -40,7 +41,8 @@ pub(super) fn access(matrix: &AccessMatrix, env: &Environment<'_>, findings: &mu
     }
     for change in &changes.narrower {
         let what = format!("fewer callers may use {change}");
-        let remedy = format!("write {path} again, so that the next check compares with it");
+        let remedy =
+            format!("write {path} again, so that the next check compares with the new access");
         findings.push(Finding::new(&codes::ACCESS_NARROWED, what).remedy_is(remedy));
     }
 }

@@ -39,7 +39,7 @@ impl Log {
     }
 }
 
-/// The records of a file. The last line may be incomplete if `is_killed`.
+/// The records of a file. If `is_killed` is true, the last line may be incomplete.
 fn records(path: &Path, is_killed: bool) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     let complete = if is_killed {
@@ -79,8 +79,8 @@ async fn greet(http: &Client, endpoint: &str, number: usize) -> Result<Response,
         .await
 }
 
-/// Callers that call without a pause, until they are stopped or the server is gone. Returns the calls that were answered,
-/// with the time of the answer.
+/// Callers that call without a pause, until the test stops the callers or the server is gone. Each caller returns the calls
+/// that the server answered, with the time of each answer.
 struct Load {
     stopped: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -198,7 +198,7 @@ async fn a_file_that_is_copied_and_truncated_is_continued_from_its_beginning() {
             assert_eq!(greet(&http, &endpoint, number).await.unwrap().status(), 200);
             calls.insert(trace_of(number));
         }
-        // Between the copy and the truncation a record could be lost, so this test truncates between two rounds.
+        // A record between the copy and the truncation would be lost, so this test truncates between two rounds.
         eventually("the records are written", || {
             records(&log.path(), true).len() == 20
         })

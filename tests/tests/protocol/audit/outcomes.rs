@@ -414,7 +414,7 @@ async fn equal_arguments_have_one_digest_and_a_resource_has_that_of_its_variable
     );
     assert!(record["arguments"].is_string(), "{record}");
 
-    // Another process with the same key makes the same digests, and one with a random key others.
+    // Another process with the same key makes the same digests. A process with a random key makes other digests.
     for (key, same) in [(Some(KEY), true), (None, false)] {
         let keyed = |builder: mcp_auth::ServerBuilder| match key {
             Some(key) => builder.state_keys([key]),

@@ -1,4 +1,4 @@
-//! Changes that a session learns, and the end of the stream that tells them.
+//! Notifications of changes in a session, and the end of the stream that sends the notifications.
 
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ async fn a_stream_of_a_session_of_a_banned_user_ends_and_delivers_nothing() {
         let mut events = stream(&wiki, &session).await;
         wiki.world.instance.set_banned("ada", true);
         if delivers {
-            // The server has looked the user up a minute ago.
+            // The server looked the user up a minute ago.
             wiki.world.clock.advance(Duration::from_secs(60));
             wiki.notifier.tools_changed();
         } else {

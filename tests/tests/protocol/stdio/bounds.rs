@@ -123,7 +123,7 @@ async fn a_client_that_is_gone_ends_the_server() {
     program.call("hold", json!({ "directory": folder.path() }));
     eventually("the call begins", || folder.path().join("begun").exists()).await;
     drop(program.stop_reading());
-    // The response finds that nobody reads.
+    // The server notices that nobody reads when it writes the response.
     program.request("ping", json!({}));
     assert_eq!(program.wait().code(), Some(0));
 }

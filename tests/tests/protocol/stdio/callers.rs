@@ -1,4 +1,4 @@
-//! The caller: a token of the local Clerk, a local user, and neither.
+//! The caller: the owner of a token of the local Clerk, a local user, and an anonymous caller.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ async fn a_token_that_expires_ends_with_a_clear_error() {
     assert_eq!(error["data"]["error"], "invalid_token");
     let text = error["message"].as_str().unwrap();
     assert!(text.contains("set MCP_AUTH_TOKEN to a new one"), "{text}");
-    // Every later message is refused too, and none is answered as if it had no token.
+    // Every later message is refused too. No message is handled as a message without a token.
     for method in ["ping", "tools/list", "initialize"] {
         assert_eq!(program.error(method, json!({}))["code"], 401, "{method}");
     }

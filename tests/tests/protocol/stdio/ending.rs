@@ -11,7 +11,7 @@ use crate::support::{Era, emulator, eventually};
 
 #[test]
 fn a_call_that_ends_soon_after_the_input_has_its_response() {
-    // All lines are written at once, as by a shell.
+    // The test writes all lines at once, as a shell does.
     let mut program = Program::spawn(Era::Legacy, &with_local_user());
     let client = json!({ "name": "tests", "version": "1" });
     let lines = [

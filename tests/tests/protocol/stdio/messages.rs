@@ -48,7 +48,7 @@ async fn a_slow_tool_does_not_block_other_requests_and_can_be_cancelled() {
             program.result("ping", json!({}));
         }
         assert_eq!(program.text("who_am_i", json!({})), "user_ada");
-        // A cancellation of another request, and a malformed one, change nothing.
+        // A cancellation of another request and a malformed cancellation change nothing.
         program.notify(
             "notifications/cancelled",
             json!({ "requestId": slow + 100 }),

@@ -97,7 +97,7 @@ fn a_message_whose_handling_panics_gets_an_error_and_the_next_one_is_handled() {
 #[test]
 fn an_anonymous_caller_of_a_legacy_client_has_a_session_too() {
     let mut program = Program::start(Era::Legacy, &[("DISCOVERABLE", "1".to_owned())]);
-    // Only a session takes a response, and refuses the response to no request without an answer.
+    // Only a session takes responses. The server sends no error for a response to no request.
     program.send(&json!({ "jsonrpc": "2.0", "id": "unknown", "result": {} }));
     assert_eq!(program.text("greet", json!({ "name": "Ada" })), "Hello Ada");
     assert_eq!(program.finish().0, [] as [Value; 0]);

@@ -45,7 +45,7 @@ async fn a_stream_has_the_state_of_a_task_and_each_change_until_it_ends() {
     assert_eq!(task, shown(&world, &ada, &id).await);
     // No task is left.
     listener.expect_end().await;
-    // A task that ended before the stream was open is told too.
+    // The stream also sends a task that ended before the stream was open.
     let mut listener = listen(&world, &ada, &[&id]).await;
     assert_eq!(next(&mut listener).await, task);
     listener.expect_end().await;
@@ -130,7 +130,7 @@ async fn only_a_client_with_the_extension_listens_to_tasks() {
     let many: Vec<_> = many.iter().map(String::as_str).collect();
     let reply = listen_to(&world, &many).bearer(&world.ada()).send().await;
     expect_error(Era::Modern, 200, -32602, &reply);
-    // A server without tasks has none to tell of.
+    // A server without tasks sends no notification about tasks.
     let world = World::of("protocol::tasks::plain_tools", |builder| builder).await;
     let listener = listen(&world, &world.ada(), &["x"]).await;
     assert_eq!(listener.acknowledged, json!({}));
