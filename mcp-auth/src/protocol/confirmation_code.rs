@@ -119,6 +119,7 @@ const MOST_LENGTH: usize = 256;
 mod tests {
     use std::sync::Arc;
 
+    use super::super::request_state::Bound;
     use super::super::seal::StateKey;
     use super::*;
     use crate::clock::ManualClock;
@@ -177,7 +178,7 @@ mod tests {
             url_org: &UrlOrg::Absent,
             method: "tools/call",
             name: "delete",
-            arguments: r#"{"id":"d1"}"#,
+            arguments: Bound::Text(r#"{"id":"d1"}"#),
         };
         let question = QuestionId::new("question".to_owned());
         let code = seal(&sealer, origin, &question).unwrap();
@@ -189,7 +190,7 @@ mod tests {
                 ..origin
             },
             Origin {
-                arguments: "{}",
+                arguments: Bound::Text("{}"),
                 ..origin
             },
         ] {
