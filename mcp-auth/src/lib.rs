@@ -108,6 +108,6 @@ pub mod __private {
         SuppressedKeyword, TaskSupport, ToolError, ToolTraits, UriPart, Values, Violations, When,
     };
     pub use crate::primitive::{
-        check_error, check_undived, inject, inject_optional, started, suggested, taken,
+        check_error, check_undived, in_question, inject, inject_optional, started, suggested, taken,
     };
 }
