@@ -114,6 +114,7 @@ pub mod __private {
         SuppressedKeyword, TaskSupport, ToolError, ToolTraits, UriPart, Values, Violations, When,
     };
     pub use crate::primitive::{
-        check_error, check_undived, inject, inject_optional, started, stored, suggested, taken,
+        check_error, check_undived, in_question, inject, inject_optional, started, stored,
+        suggested, taken,
     };
 }

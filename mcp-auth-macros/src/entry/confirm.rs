@@ -11,8 +11,22 @@ use crate::primitive::Primitive;
 pub(crate) enum Confirm {
     /// `question(document_id, db)`
     Function(Call),
-    /// `"Delete {title}?"`, with the names in braces. Each name is listed once.
-    Text { text: LitStr, names: Vec<Ident> },
+    /// `"Delete {title}?"`
+    Text {
+        /// The text, with `{}` for each place.
+        frame: LitStr,
+        places: Vec<Place>,
+        /// The names of the places. Each name is listed once.
+        names: Vec<Ident>,
+    },
+}
+
+/// A parameter in the braces of a text.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) name: Ident,
+    /// The braces as written: `{title}` or `{pages:>3}`.
+    pub(crate) format: LitStr,
 }
 
 impl Entry {
@@ -23,10 +37,7 @@ impl Entry {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text),
                 ..
-            }) => {
-                let names = names(&text)?;
-                Ok(Confirm::Text { text, names })
-            }
+            }) => read(&text),
             value @ Expr::Call(_) => Ok(Confirm::Function(Call::read(
                 Primitive::Tool,
                 &value,
@@ -47,18 +58,26 @@ impl Confirm {
     }
 }
 
-/// Returns the names in the braces of a text.
-fn names(text: &LitStr) -> syn::Result<Vec<Ident>> {
+/// Reads the places in the braces of a text.
+fn read(text: &LitStr) -> syn::Result<Confirm> {
     let value = text.value();
     let error = |message: String| Err(syn::Error::new_spanned(text, message));
     if value.trim().is_empty() {
         return error("`confirm` is empty; write the question for the person".to_owned());
     }
-    let plain = value.replace("{{", "").replace("}}", "");
+    let (mut frame, mut places) = (String::new(), Vec::new());
     let mut names: Vec<Ident> = Vec::new();
-    let mut rest = plain.as_str();
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((inside, after)) = after.split_once('}').filter(|_| !before.contains('}')) else {
+    let mut rest = value.as_str();
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, braces) = rest.split_at(at);
+        frame.push_str(before);
+        if let Some(("{{" | "}}", after)) = braces.split_at_checked(2) {
+            frame.push_str(braces.split_at(2).0);
+            rest = after;
+            continue;
+        }
+        let inside = braces.strip_prefix('{');
+        let Some((inside, after)) = inside.and_then(|inside| inside.split_once('}')) else {
             return error(BRACES.to_owned());
         };
         let name = inside
@@ -70,14 +89,20 @@ fn names(text: &LitStr) -> syn::Result<Vec<Ident>> {
         };
         name.set_span(text.span());
         if !names.contains(&name) {
-            names.push(name);
+            names.push(name.clone());
         }
+        let format = LitStr::new(&format!("{{{inside}}}"), text.span());
+        places.push(Place { name, format });
+        frame.push_str("{}");
         rest = after;
     }
-    if rest.contains('}') {
-        return error(BRACES.to_owned());
-    }
-    Ok(names)
+    frame.push_str(rest);
+    let frame = LitStr::new(&frame, text.span());
+    Ok(Confirm::Text {
+        frame,
+        places,
+        names,
+    })
 }
 
 const FORM: &str = "`confirm` takes a question, or a function that makes it: `confirm = \"Delete {document_id}?\"` or `confirm = question(parameter, …)`";

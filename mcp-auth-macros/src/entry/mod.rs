@@ -21,7 +21,7 @@ use syn::{
 
 pub(crate) use self::{
     call::{COMPLETION_FORM, Call},
-    confirm::Confirm,
+    confirm::{Confirm, Place},
     list::{Choice, List, Quantifier},
     number::Limit,
     task::TaskSupport,

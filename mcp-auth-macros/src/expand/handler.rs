@@ -6,7 +6,7 @@ use syn::{Index, ext::IdentExt, spanned::Spanned};
 
 use super::{field_name, field_type_name, local_name, located, optional, respanned};
 use crate::{
-    entry::{Call, Confirm},
+    entry::{Call, Confirm, Place},
     model::{Handler, Kind},
     parameter::{Parameter, Role},
 };
@@ -151,13 +151,15 @@ fn confirmation(handler: &Handler) -> Option<TokenStream> {
             let span = located(function.span());
             (quote_spanned!(span=> #function(#(#parameters),*)), span)
         }
-        Confirm::Text { text, names } => {
-            let values = names.iter().filter_map(|name| {
+        Confirm::Text { frame, places, .. } => {
+            let span = frame.span();
+            let values = places.iter().filter_map(|Place { name, format }| {
                 let value = reference(handler, name)?;
-                Some(quote_spanned!(text.span()=> #name = #value))
+                let text = quote_spanned!(span=> ::std::format!(#format, #name = #value));
+                Some(quote_spanned!(span=> __private::in_question(&#text)))
             });
-            let question = quote_spanned!(text.span()=> ::std::format!(#text, #(#values),*));
-            (question, located(text.span()))
+            let question = quote_spanned!(span=> ::std::format!(#frame, #(#values),*));
+            (question, located(span))
         }
     };
     // If the question has a wrong type, the compiler reports this at the function.

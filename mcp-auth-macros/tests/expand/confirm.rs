@@ -41,7 +41,10 @@ const _: () = {
             let __permit = __permit
                 .confirm(
                     __cx,
-                    ::std::format!("Delete {document_id}?", document_id = & __args.0. 0),
+                    ::std::format!(
+                        "Delete {}?", __private::in_question(&
+                        ::std::format!("{document_id}", document_id = & __args.0. 0))
+                    ),
                 )
                 .await?;
             __private::started(__cx);

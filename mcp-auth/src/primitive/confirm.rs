@@ -74,9 +74,13 @@ impl<F: Future<Output: IntoQuestion> + Send> Ask<Deferred> for F {
 pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let channel = cx.channel.as_deref().map(Channel::dialogue);
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;
-    let question = form(&shown(&text), &<()>::schema());
-    let answer = dialogue.confirm(question, |answer| read(answer, <()>::read));
     let refused = |text: &str| Err(Stop(Failure::Error(ToolError::new(text))));
+    // A shortened question could hide what the person agrees to.
+    let Some(text) = shown(&text) else {
+        return refused(TOO_LONG);
+    };
+    let question = form(&text, &<()>::schema());
+    let answer = dialogue.confirm(question, |answer| read(answer, <()>::read));
     match answer.await? {
         Answer::Accepted(()) => Ok(()),
         Answer::Declined => refused("Not confirmed: the user declined."),
@@ -84,30 +88,54 @@ pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     }
 }
 
-/// Returns the text without characters that could make the person read another text: control characters, line breaks,
-/// changes of the writing direction and invisible characters. The text may contain arguments, which the model chose.
-fn shown(text: &str) -> String {
-    let plain = text.chars().map(|one| match one {
-        '\u{2028}' | '\u{2029}' => ' ',
-        one if one.is_control() || is_invisible(one) => ' ',
-        one => one,
+/// Returns an argument as the text of `confirm` shows it: in one line, with at most 200 characters, and without
+/// characters that could make the person read another text. The model chose the argument, so a long argument must not hide
+/// the rest of the question.
+#[doc(hidden)]
+#[must_use]
+pub fn in_question(argument: &str) -> String {
+    let mut after_blank = true;
+    let plain = argument.chars().map(visible).filter(|one| {
+        let is_blank = one.is_whitespace();
+        let repeats = is_blank && after_blank;
+        after_blank = is_blank;
+        !repeats
     });
-    let mut shown: String = plain.clone().take(MOST_CHARACTERS).collect();
-    if plain.count() > MOST_CHARACTERS {
+    let mut shown: String = plain.take(MOST_OF_ARGUMENT + 1).collect();
+    shown.truncate(shown.trim_end().len());
+    if let Some((at, _)) = shown.char_indices().nth(MOST_OF_ARGUMENT) {
+        shown.truncate(at);
         shown.push('…');
     }
     shown
 }
 
+/// Returns the text without characters that could make the person read another text. `None` if the text is too long for
+/// a question.
+fn shown(text: &str) -> Option<String> {
+    let is_short = text.chars().nth(MOST_CHARACTERS).is_none();
+    is_short.then(|| text.chars().map(visible).collect())
+}
+
+/// Returns a blank for a control character, a line break, a change of the writing direction and a character that is not
+/// seen, and any other character as it is.
+fn visible(one: char) -> char {
+    match one {
+        '\u{2028}' | '\u{2029}' => ' ',
+        one if one.is_control() || is_invisible(one) => ' ',
+        one => one,
+    }
+}
+
 /// Returns true for a character that is not shown, or that only changes how others are shown: the Unicode property
-/// `Default_Ignorable_Code_Point`, which contains the characters that change the writing direction, and the interlinear
-/// annotations (Unicode 17, DerivedCoreProperties.txt).
+/// `Default_Ignorable_Code_Point`, which contains the characters that change the writing direction, the interlinear
+/// annotations (Unicode 17, DerivedCoreProperties.txt), and the Braille pattern without dots.
 fn is_invisible(one: char) -> bool {
     matches!(
         one,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
             | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
             | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
             | '\u{E0000}'..='\u{E0FFF}'
     )
@@ -115,6 +143,9 @@ fn is_invisible(one: char) -> bool {
 
 /// The largest length of a question, in characters.
 const MOST_CHARACTERS: usize = 1000;
+/// The largest length of an argument in a question, in characters.
+const MOST_OF_ARGUMENT: usize = 200;
+const TOO_LONG: &str = "Not confirmed: the question has more than 1000 characters.";
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +153,14 @@ mod tests {
 
     #[test]
     fn a_question_has_no_characters_that_hide_its_text() {
+        let shown = |text: &str| {
+            let shown = shown(text).unwrap();
+            assert_eq!(
+                in_question(text),
+                shown.split_whitespace().collect::<Vec<_>>().join(" ")
+            );
+            shown
+        };
         assert_eq!(shown("Delete “Über uns”?"), "Delete “Über uns”?");
         assert_eq!(
             shown("Delete a\nb\u{202E}c\u{0}\u{2028}?"),
@@ -130,6 +169,8 @@ mod tests {
         for hidden in [
             '\u{AD}',
             '\u{61C}',
+            '\u{115F}',
+            '\u{1160}',
             '\u{200B}',
             '\u{200D}',
             '\u{200E}',
@@ -138,9 +179,11 @@ mod tests {
             '\u{2066}',
             '\u{2069}',
             '\u{206F}',
+            '\u{2800}',
             '\u{3164}',
             '\u{FE0F}',
             '\u{FEFF}',
+            '\u{FFA0}',
             '\u{FFF9}',
             '\u{E0041}',
             '\u{E0100}',
@@ -149,9 +192,21 @@ mod tests {
         }
         let visible = "Löschen? 删除 حذف מחק नष्ट 🗑 ~";
         assert_eq!(shown(visible), visible);
-        let long = shown(&"x".repeat(1001));
-        assert_eq!(long.chars().count(), 1001);
-        assert!(long.ends_with("x…"));
-        assert_eq!(shown(&"x".repeat(1000)).chars().count(), 1000);
+    }
+
+    #[test]
+    fn a_long_argument_is_shortened_and_a_long_question_is_refused() {
+        let long = in_question(&"é".repeat(201));
+        assert_eq!(long, format!("{}…", "é".repeat(200)));
+        assert_eq!(in_question(&"x".repeat(200)), "x".repeat(200));
+        // Blanks cannot push the rest of the question out of sight.
+        let blanks = format!(" Invoice{}7\u{3164}\u{3000}\n ", "\u{2003} ".repeat(500));
+        assert_eq!(
+            in_question(&blanks).split_whitespace().collect::<Vec<_>>(),
+            ["Invoice", "7"]
+        );
+        assert_eq!(in_question(&blanks).chars().count(), 9);
+        assert_eq!(shown(&"é".repeat(1000)), Some("é".repeat(1000)));
+        assert_eq!(shown(&"é".repeat(1001)), None);
     }
 }

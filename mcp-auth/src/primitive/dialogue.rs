@@ -14,15 +14,18 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
+
+use crate::identity::{Json, parse_object};
 
 use super::error::ToolError;
 
 /// The questions and answers of one run of a function.
 #[derive(Debug, Default)]
 pub(crate) struct Dialogue {
+    /// The data that the client sent, except its answers.
     given: Given,
     state: Mutex<State>,
 }
@@ -70,8 +73,9 @@ pub(crate) enum GivenCode {
 pub(crate) struct Answer {
     /// The question that was answered. `None` if the client sent the answer before the server asked.
     pub(crate) question: Option<QuestionId>,
-    /// The answer, as the client sent it.
-    pub(crate) value: Value,
+    /// The answer, as the client sent it. It remains a text until a question reads it, because values take much more
+    /// memory than their text.
+    pub(crate) value: Box<RawValue>,
 }
 
 /// A digest of the content of a question. It prevents that the answer to one question is taken for the answer to
@@ -179,6 +183,8 @@ struct State {
     /// All questions of this run.
     asked: BTreeMap<String, QuestionId>,
     waiting: BTreeMap<String, Question>,
+    /// The answers of the client that this run has not used.
+    unused: BTreeMap<String, Answer>,
     answered: BTreeMap<String, Answer>,
 }
 
@@ -221,7 +227,9 @@ impl Given {
     /// Takes a code of the client as the agreement to this question of `confirm`.
     pub(crate) fn confirm(&mut self, question: QuestionId) {
         let question = Some(question);
-        let value = json!({ "action": "accept" });
+        let accept = json!({ "action": "accept" });
+        // The server itself makes this value, so it can always be written as JSON.
+        let value = to_raw_value(&accept).unwrap_or_else(|_| RawValue::NULL.to_owned());
         self.answers
             .insert(CONFIRM.to_owned(), Answer { question, value });
         self.code = GivenCode::Accepted;
@@ -268,7 +276,7 @@ impl Ability {
 impl ClientAbilities {
     /// Reads the capabilities that a client declared.
     pub(crate) fn read(capabilities: &str) -> Self {
-        let declared: Value = serde_json::from_str(capabilities).unwrap_or_default();
+        let declared = parse_object(capabilities.as_bytes()).unwrap_or_default();
         let has = |name: &str| declared.get(name).is_some_and(Value::is_object);
         let elicits = |mode: &str| {
             let mode = declared
@@ -297,16 +305,21 @@ impl ClientAbilities {
 }
 
 impl Dialogue {
-    pub(crate) fn new(given: Given) -> Self {
+    pub(crate) fn new(mut given: Given) -> Self {
+        given.continues |= !given.answers.is_empty();
+        let unused = std::mem::take(&mut given.answers);
         Self {
             given,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                unused,
+                ..State::default()
+            }),
         }
     }
 
     /// Returns true if the client continues an earlier request, or sent answers.
     pub(crate) fn continues(&self) -> bool {
-        self.given.continues || !self.given.answers.is_empty()
+        self.given.continues
     }
 
     pub(crate) fn code(&self) -> GivenCode {
@@ -315,7 +328,7 @@ impl Dialogue {
 
     /// Notes that the code of the client does not confirm the call, because it was used before.
     pub(crate) fn refuse_code(&mut self) {
-        self.given.answers.remove(CONFIRM);
+        self.lock().unused.remove(CONFIRM);
         self.given.code = GivenCode::Refused;
     }
 
@@ -385,21 +398,21 @@ impl Dialogue {
         {
             return Err(Misuse::SameName(name).into());
         }
-        let answer = self.given.answers.get(&name);
+        let unused = state.unused.remove(&name);
+        let answer = unused.or_else(|| state.answered.remove(&name));
         let answer = answer.filter(|answer| {
             let id = answer.question.as_ref();
             id.map_or(!was_asked, |id| *id == question.id)
         });
-        let question = match answer.map(|answer| read(&answer.value)) {
-            Some(Ok(read)) => {
-                if let Some(answer) = answer {
+        let question = match answer {
+            Some(Answer { value, .. }) => match read(&read_value(&value)) {
+                Ok(read) => {
                     let question = Some(question.id);
-                    let value = answer.value.clone();
                     state.answered.insert(name, Answer { question, value });
+                    return Ok(Some(read));
                 }
-                return Ok(Some(read));
-            }
-            Some(Err(reason)) => question.asked_again(&reason),
+                Err(reason) => question.asked_again(&reason),
+            },
             None => question,
         };
         state.waiting.insert(name, question);
@@ -425,6 +438,11 @@ impl Dialogue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the value of an answer. `null` if the answer has a member twice, or is nested too deeply.
+fn read_value(answer: &RawValue) -> Value {
+    serde_json::from_str::<Json<'_>>(answer.get()).map_or(Value::Null, Value::from)
 }
 
 impl State {

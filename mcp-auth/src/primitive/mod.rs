@@ -91,6 +91,7 @@ pub(crate) use self::channel::{Channel, Message as ClientMessage, Next, Wanted};
 #[cfg(test)]
 pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
+pub use self::confirm::in_question;
 pub use self::context::{started, stored};
 pub(crate) use self::dialogue::{
     Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, GivenCode, Params, Question,

@@ -127,12 +127,14 @@ pub(super) fn run<T: Handler>(call: Call) -> Run {
             input,
             check,
         } = call;
-        let (Input::Arguments(arguments) | Input::Authorize(arguments)) = input else {
+        let (Input::Arguments(written) | Input::Authorize(written)) = input else {
             return Ok(Output::Suggestions(Suggestions::none()));
         };
         let arguments = served
-            .read_arguments(&arguments)
+            .read_arguments(&written)
             .map_err(Failure::Arguments)?;
+        // The text is a part of the body, whose bytes count in the budget of bodies until they are dropped.
+        drop(written);
         T::validate(&arguments)
             .map_err(|violations| Failure::Rules(violations.text(served.arguments_schema())))?;
         let Ran(output) = T::call(arguments, &context, check)

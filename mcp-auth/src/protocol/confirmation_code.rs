@@ -120,6 +120,7 @@ const MOST_LENGTH: usize = 256;
 mod tests {
     use std::sync::Arc;
 
+    use super::super::request_state::Bound;
     use super::super::seal::StateKey;
     use super::*;
     use crate::clock::ManualClock;
@@ -178,7 +179,7 @@ mod tests {
             url_org: &UrlOrg::Absent,
             method: "tools/call",
             name: "delete",
-            arguments: r#"{"id":"d1"}"#,
+            arguments: Bound::Text(r#"{"id":"d1"}"#),
         };
         let question = QuestionId::new("question".to_owned());
         let code = seal(&sealer, origin, &question).unwrap();
@@ -190,7 +191,7 @@ mod tests {
                 ..origin
             },
             Origin {
-                arguments: "{}",
+                arguments: Bound::Text("{}"),
                 ..origin
             },
         ] {

@@ -20,7 +20,7 @@ use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
 use super::decisions::{DecisionOutcome, Decisions};
-use super::envelope::{Message, Params};
+use super::envelope::{Message, Params, RESPONSE};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
@@ -263,10 +263,11 @@ impl Endpoint {
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
                 };
             }
-            Err((error, id)) => {
+            Err((error @ RpcError::InvalidRequest(RESPONSE), id)) => {
                 let answered = self.answered(mirrored, caller, url_org, &body);
                 return answered.unwrap_or_else(|| error.answer(id));
             }
+            Err((error, id)) => return error.answer(id),
         };
         let id = message.id;
         let refused = |refusal| Response::Refused {
@@ -455,7 +456,7 @@ impl Endpoint {
             (Era::Modern, "subscriptions/listen") => self.listen(sender, request).await,
             (Era::Legacy, "initialize") => {
                 let version = negotiate(&request.params.protocol_version()?);
-                Ok(self.initialize(sender, request, version))
+                Ok(self.initialize(sender, request, version)?)
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
             (Era::Legacy, "logging/setLevel") if self.config.registry.logs() => {

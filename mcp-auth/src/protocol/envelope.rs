@@ -3,8 +3,16 @@
 //!
 //! INVARIANT: the checks and the call use the result of the same parse. A duplicate `method`,
 //! `params`, `name`, `arguments` or `_meta` is an error.
+//!
+//! INVARIANT: no member of a message has a name to which serde_json gives a meaning, at any depth. Every part of a
+//! message can therefore be read as a `serde_json::Value`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::identity::parse_object;
 
 use super::error::RpcError;
 use super::scan::{Scanner, spelled};
@@ -53,6 +61,9 @@ impl<'a> Message<'a> {
             }
             id => id,
         };
+        if scanner.has_reserved_name() {
+            return invalid(RESERVED_NAME, id);
+        }
         if version.is_none_or(|version| version != "2.0") {
             return invalid("`jsonrpc` must be \"2.0\"", id);
         }
@@ -168,9 +179,10 @@ impl<'a> Params<'a> {
         Some(params)
     }
 
-    /// The `_meta` object. Empty if `_meta` is absent or `null`.
+    /// The `_meta` object. Empty if `_meta` is absent or `null`. Its capabilities have at most 16 KiB.
     pub(super) fn meta(&self) -> Result<Meta<'a>, RpcError> {
         let meta = self.meta.unwrap_or_default();
+        short(meta.capabilities, LONG_CAPABILITIES)?;
         if meta.is_flawed {
             return Err(RpcError::Malformed(
                 "`_meta` must be an object, each member given once",
@@ -214,15 +226,19 @@ impl<'a> Params<'a> {
         text_or_null(self.cursor).ok_or(RpcError::InvalidParams("`cursor` must be a string"))
     }
 
-    /// The raw text of the answers to questions. `None` if `inputResponses` is absent or `null`.
-    pub(super) fn input_responses(&self) -> Result<Option<&'a str>, RpcError> {
-        match self.input_responses {
-            None | Some("null") => Ok(None),
-            Some(answers) if answers.starts_with('{') => Ok(Some(answers)),
-            Some(_) => Err(RpcError::InvalidParams(
-                "`inputResponses` must be an object",
-            )),
-        }
+    /// The answers to questions, each as written in the body. Empty if `inputResponses` is absent or `null`.
+    ///
+    /// # Errors
+    ///
+    /// - The answers are not an object, have more than 16 KiB, or have a member twice, at any depth.
+    pub(super) fn input_responses(&self) -> Result<BTreeMap<String, Box<RawValue>>, RpcError> {
+        let answers = match short(self.input_responses, LONG_ANSWERS)? {
+            None | Some("null") => "{}",
+            Some(answers) => answers,
+        };
+        parse_object(answers.as_bytes())
+            .and_then(|_| serde_json::from_str(answers))
+            .map_err(|_| RpcError::InvalidParams(WRONG_ANSWERS))
     }
 
     /// Returns true if the client sent the state of an earlier round.
@@ -248,9 +264,9 @@ impl<'a> Params<'a> {
             .ok_or(RpcError::InvalidParams("`level` must be a string"))
     }
 
-    /// The capabilities that the client declares in `initialize`, as written in the body.
-    pub(super) fn capabilities(&self) -> Option<&'a str> {
-        self.capabilities
+    /// The capabilities that the client declares in `initialize`, as written in the body. They have at most 16 KiB.
+    pub(super) fn capabilities(&self) -> Result<Option<&'a str>, RpcError> {
+        short(self.capabilities, LONG_CAPABILITIES)
     }
 
     /// The id of the request that `notifications/cancelled` cancels, as written in the body.
@@ -340,6 +356,15 @@ impl<'a> Meta<'a> {
     }
 }
 
+/// Returns a member that the server parses into values. Values take up to a hundred times the memory of their text, and
+/// no budget counts them, so the text must be short.
+fn short<'a>(member: Option<&'a str>, too_long: &'static str) -> Result<Option<&'a str>, RpcError> {
+    match member {
+        Some(member) if member.len() > MOST_PARSED => Err(RpcError::InvalidParams(too_long)),
+        member => Ok(member),
+    }
+}
+
 /// Stores a member, and returns true if the message already had a member with this name. A `null` counts as a member.
 fn twice<T>(member: &mut Option<T>, value: T) -> bool {
     member.replace(value).is_some()
@@ -365,6 +390,12 @@ fn is_id(raw: &str) -> bool {
 /// The error for a response to a request that the server did not send.
 pub(super) const RESPONSE: &str =
     "responses are not accepted, because this server sends no requests";
+/// The largest length of a member that the server parses into values, and of a response of a client, in bytes.
+pub(super) const MOST_PARSED: usize = 16 * 1024;
+const LONG_ANSWERS: &str = "`inputResponses` must have at most 16 KiB";
+const LONG_CAPABILITIES: &str = "the capabilities of a client must have at most 16 KiB";
+const WRONG_ANSWERS: &str = "`inputResponses` must be an object, each member given once";
+const RESERVED_NAME: &str = "the name of a member must not begin with `$serde_json::private::`";
 
 #[cfg(test)]
 mod tests;

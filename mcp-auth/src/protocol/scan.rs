@@ -14,11 +14,24 @@ use super::string::plain;
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// True if a member has a name to which serde_json gives a meaning, at any depth of the text that was read.
+    has_reserved_name: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self {
+            text,
+            at: 0,
+            has_reserved_name: false,
+        }
+    }
+
+    /// Returns true if a member that was read has a name that begins with `$serde_json::private::`, at any depth.
+    /// serde_json parses the value of `$serde_json::private::RawValue` as JSON of its own, with a new limit of nesting,
+    /// so such a text could overflow the stack.
+    pub(super) fn has_reserved_name(&self) -> bool {
+        self.has_reserved_name
     }
 
     /// Skips white space, and returns the next byte. `None` at the end.
@@ -137,6 +150,7 @@ impl<'a> Scanner<'a> {
     /// Skips the name of a member and its colon.
     fn name(&mut self) -> Option<Written<'a>> {
         let name = self.string()?;
+        self.has_reserved_name |= name.is_reserved();
         self.pass(b':')?;
         Some(name)
     }
@@ -227,6 +241,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// A string as written between its quotes.
+#[derive(Clone, Copy)]
 struct Written<'a> {
     inside: &'a str,
     escaped: bool,
@@ -241,6 +256,16 @@ impl<'a> Written<'a> {
         }
         Some(Cow::Borrowed(self.inside))
     }
+
+    /// Returns true for a name to which serde_json gives a meaning. Decodes only a name that may be such a name.
+    #[inline]
+    fn is_reserved(self) -> bool {
+        let may_be = matches!(self.inside.as_bytes().first(), Some(b'$' | b'\\'));
+        may_be
+            && self
+                .spelled()
+                .is_some_and(|name| name.starts_with(RESERVED))
+    }
 }
 
 #[cold]
@@ -254,6 +279,9 @@ pub(super) fn spelled(value: &str) -> Option<Cow<'_, str>> {
     let escaped = inside.contains('\\');
     Written { inside, escaped }.spelled()
 }
+
+/// The beginning of the names to which serde_json gives a meaning, depending on its features.
+const RESERVED: &str = "$serde_json::private::";
 
 #[cfg(test)]
 mod tests;

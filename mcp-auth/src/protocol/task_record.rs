@@ -101,7 +101,7 @@ impl TaskRecord {
 
     /// Takes the answers to questions that wait, and ignores all other answers. Returns false if no question waited for
     /// any of the answers. When all questions are answered, the task can continue.
-    pub(super) fn answer(&mut self, answers: Map<String, Value>) -> bool {
+    pub(super) fn answer(&mut self, answers: BTreeMap<String, Box<RawValue>>) -> bool {
         let TaskState::InputRequired(pending) = &mut self.state else {
             return false;
         };

@@ -84,6 +84,31 @@ fn yes() -> Value {
 }
 
 #[actix_web::test]
+async fn a_long_argument_hides_nothing_of_the_question() {
+    let world = world().await;
+    let ada = world.ada();
+    let id = format!("d1? It has 3 pages.{}", "\n\u{3164}x".repeat(5_000));
+    let arguments = json!({ "document_id": id, "pages": 77 });
+    let (asked, _) = questions(&call(&world, &ada, tool("delete", &arguments)).await);
+    let message = asked["confirm"]["params"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Delete d1? It has 3 pages. x x"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("x …? It has 77 pages, {really}."),
+        "{message}"
+    );
+    assert!(message.chars().count() < 250, "{message}");
+
+    // The server does not know which part of the text of a function is an argument.
+    let long = tool("publish", &json!({ "document_id": "x".repeat(1_000) }));
+    let reply = call(&world, &ada, long).await;
+    reply.expect_tool_error("Not confirmed: the question has more than 1000 characters.");
+    world.expect_runs(0);
+}
+
+#[actix_web::test]
 async fn a_tool_runs_after_a_person_agreed() {
     let world = world().await;
     let ada = world.ada();

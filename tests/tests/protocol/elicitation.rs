@@ -757,9 +757,15 @@ async fn the_number_of_rounds_and_the_length_of_answers_are_bounded() {
 
     let first = tool("keep", &json!({}));
     let (_, state) = questions(&call(&world, &ada, first.clone()).await);
-    let answers = json!({ "question-1": accept(&json!({ "name": "x".repeat(20_000) })) });
-    let reply = call(&world, &ada, again(first, &state, answers)).await;
+    let named = |length: usize| {
+        let answers = json!({ "question-1": accept(&json!({ "name": "x".repeat(length) })) });
+        again(first.clone(), &state, answers)
+    };
+    let reply = call(&world, &ada, named(14_000)).await;
     reply.expect_tool_error("The answers are too long.");
+    call(&world, &ada, named(17_000))
+        .await
+        .expect_rpc_error(200, -32602);
 }
 
 #[actix_web::test]

@@ -196,6 +196,40 @@ async fn deep_nesting_is_skipped_or_refused() {
     world.still_serves().await;
 }
 
+/// Makes texts in which serde_json would begin to count the nesting anew at each level.
+pub(crate) fn nested_texts() -> String {
+    let mut text = "[]".to_owned();
+    for _ in 0..100 {
+        let inside = text.replace('\\', r"\u005c").replace('"', r"\u0022");
+        let (open, close) = ("[".repeat(120), "]".repeat(120));
+        text = format!(r#"{open}{{"$serde_json::private::RawValue":"{inside}"}}{close}"#);
+    }
+    text
+}
+
+#[actix_web::test]
+async fn nesting_hidden_in_texts_is_refused_and_not_a_crash() {
+    let world = World::of(TOOLS, |builder| builder).await;
+    let nested = nested_texts();
+    let escaped = nested.replace("$serde_json", r"\u0024serde_json");
+    for nested in [nested, escaped] {
+        for params in [
+            format!(r#"{{"name":"swallow","arguments":{{"value":{nested}}}}}"#),
+            format!(r#"{{"name":"count","arguments":{{"n":1,"x":{nested}}}}}"#),
+            format!(r#"{{"name":"who_am_i","inputResponses":{{"a":{nested}}}}}"#),
+            format!(r#"{{"name":"who_am_i","capabilities":{nested}}}"#),
+        ] {
+            for method in ["tools/call", "initialize"] {
+                let body =
+                    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+                refused(&world, body, 400, -32600).await;
+            }
+        }
+    }
+    world.expect_runs(0);
+    world.still_serves().await;
+}
+
 #[actix_web::test]
 async fn a_member_given_twice_is_refused() {
     let world = World::of(TOOLS, |builder| builder).await;

@@ -343,6 +343,34 @@ async fn expect_unknown(world: &World, token: &str, id: &str) {
 }
 
 #[actix_web::test]
+async fn a_running_task_holds_no_bytes_of_bodies() {
+    const KIB: usize = 1024;
+    let (world, gate) = with(|builder| {
+        builder
+            .body_limit(128 * KIB)
+            .body_bytes_in_flight(256 * KIB)
+            .body_bytes_in_flight_per_user(128 * KIB)
+    })
+    .await;
+    let ada = world.ada();
+    // Four bodies are twice as long as the share of a user.
+    for _ in 0..2 {
+        begin(
+            &world,
+            &ada,
+            "work",
+            json!({ "label": "x".repeat(60 * KIB) }),
+        )
+        .await;
+        let mut padded = tool("work", &json!({ "label": "short" }));
+        padded["pad"] = json!("x".repeat(60 * KIB));
+        created(&call(&world, &ada, padded).await);
+    }
+    eventually("all run", || gate.running() == 4).await;
+    gate.open();
+}
+
+#[actix_web::test]
 async fn a_task_ends_after_its_response_and_keeps_its_result() {
     let (world, gate) = world().await;
     let ada = world.ada();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::identity::error::TokenError;
+use crate::identity::json::parse_object;
 use crate::identity::keys::VerifyingKey;
 use crate::identity::token_kind::TokenKind;
 
@@ -97,7 +98,7 @@ impl VerifiedClaims {
     /// Returns all claims, unchanged.
     pub(crate) fn members(&self) -> Map<String, Value> {
         // The text was read as an object when the token was verified.
-        serde_json::from_str(&self.raw).unwrap_or_default()
+        parse_object(self.raw.as_bytes()).unwrap_or_default()
     }
 
     /// Returns the length of the claims as text.

@@ -16,7 +16,10 @@ fn dialogue(answers: &[(&str, Option<QuestionId>, Value)]) -> Dialogue {
     let answers = answers.iter().cloned();
     let dialogue = Dialogue::new(Given {
         answers: answers
-            .map(|(name, question, value)| (name.to_owned(), Answer { question, value }))
+            .map(|(name, question, value)| {
+                let value = to_raw_value(&value).unwrap();
+                (name.to_owned(), Answer { question, value })
+            })
             .collect(),
         ..Given::default()
     });
@@ -59,7 +62,7 @@ fn an_answer_counts_for_the_question_that_it_was_given_to() {
     assert_eq!(asked(&same, None, how_many.clone()), Some(3));
     assert_eq!(asked(&same, None, question("How large?")), None);
     let asking = same.asking().unwrap();
-    assert_eq!(asking.answered["question-1"].value, 3);
+    assert_eq!(asking.answered["question-1"].value.get(), "3");
     assert_eq!(asking.answered["question-1"].question, Some(how_many.id));
     assert_eq!(asking.questions.keys().collect::<Vec<_>>(), ["question-2"]);
 
@@ -145,6 +148,19 @@ fn debug_shows_no_answers() {
     let _ = dialogue
         .ask(Some("a"), question("?"), |_| Ok(()))
         .now_or_never();
-    let shown = format!("{dialogue:?} {:?}", dialogue.given.answers["a"]);
+    let state = dialogue.lock();
+    let shown = format!("{:?} {state:?} {:?}", dialogue.given, state.answered["a"]);
     assert!(!shown.contains("personal"), "{shown}");
+}
+
+#[test]
+fn an_answer_that_was_used_is_kept_once() {
+    let dialogue = dialogue(&[("size", None, json!(4)), ("other", None, json!(5))]);
+    assert_eq!(
+        asked(&dialogue, Some("size"), question("How large?")),
+        Some(4)
+    );
+    let state = dialogue.lock();
+    assert!(state.unused.keys().eq(["other"]));
+    assert!(state.answered.keys().eq(["size"]));
 }

@@ -1,7 +1,5 @@
 //! Requests that wait for answers: reads what the client sent with a request, and responds with the questions.
 
-use std::collections::BTreeMap;
-
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
@@ -15,7 +13,7 @@ use super::super::confirmations::Use;
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::record::Record;
-use super::super::request_state::{Origin, RequestState, Unsealed};
+use super::super::request_state::{Bound, Origin, RequestState, Unsealed};
 use super::super::{RefusedMessage, Response};
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
@@ -27,7 +25,8 @@ impl Endpoint {
     /// # Errors
     ///
     /// - The state is not valid for this request, or has expired.
-    /// - `inputResponses` is not an object, or `requestState` is not a string.
+    /// - `inputResponses` is not an object, or is too long.
+    /// - `requestState` is not a string.
     pub(super) fn dialogue(
         &self,
         request: &Request<'_>,
@@ -49,7 +48,8 @@ impl Endpoint {
             return Ok(Dialogue::new(given));
         }
         let capabilities = request.params.meta()?.capabilities();
-        let capabilities = capabilities.map(|raw| request.body.slice_ref(raw));
+        // The copy prevents that a call holds the bytes of its body, which count in the budget of bodies.
+        let capabilities = capabilities.map(ByteString::from);
         let mut given = Given {
             client: Client::Declared(capabilities.unwrap_or_default()),
             ..Given::default()
@@ -62,10 +62,7 @@ impl Endpoint {
             ),
         };
         let asked = state.as_ref().map(|state| &state.asked);
-        let sent: BTreeMap<String, Value> = match request.params.input_responses()? {
-            None => BTreeMap::new(),
-            Some(raw) => serde_json::from_str(raw).map_err(|_| RpcError::InvalidParams(ANSWERS))?,
-        };
+        let sent = request.params.input_responses()?;
         let answers = sent.into_iter().filter_map(|(name, value)| {
             // If the request has a state, the client can only answer questions that the state names.
             let question = match asked {
@@ -262,7 +259,7 @@ pub(super) fn origin<'a>(
     caller: Option<&'a Caller>,
     org: Option<&'a Org>,
     url_org: &'a UrlOrg,
-    arguments: &'a ByteString,
+    arguments: Bound<'a>,
 ) -> Origin<'a> {
     let (method, name) = match target {
         Target::Completion => ("completion/complete", ""),
@@ -303,7 +300,6 @@ const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or ha
 const USED_STATE: &str = "`requestState` was used before; send the request again without `requestState` and \
      `inputResponses`";
 const TOO_OFTEN: &str = "Too many confirmations in a short time; try again in a minute";
-const ANSWERS: &str = "`inputResponses` must be an object";
 const NO_QUESTIONS: &str =
     "This call needs an answer of the user, but the server cannot ask through this connection.";
 const NOT_SENT: &str = "The questions could not be sent.";

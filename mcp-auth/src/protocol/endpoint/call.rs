@@ -17,6 +17,7 @@ use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::rates::{Counting, Limited};
 use super::super::record::{Ended, Record};
+use super::super::request_state::Bound;
 use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
 use super::super::sessions::UntilCancelled;
@@ -25,6 +26,7 @@ use super::ask::origin;
 use super::converse::Original;
 use super::stream::Remaining;
 use super::target::{CallEnd, Target};
+use super::task_run::NewTask;
 use super::{Endpoint, ReplyTo, Request, Stopped, facts};
 
 /// The use of a tool, a prompt or a resource, with its input.
@@ -115,7 +117,14 @@ impl Endpoint {
             record.fail("the organization could not be looked up", Reference::new());
         })?;
         let bound_org = bound_org.as_ref().or(org);
-        let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
+        let origin = origin(
+            tool,
+            target,
+            caller,
+            bound_org,
+            request.url_org,
+            Bound::Text(&arguments),
+        );
         let dialogue = self.dialogue(request, tool, origin, code.as_deref());
         let mut dialogue = dialogue.inspect_err(|_| {
             record.fail("the request state is not valid", Reference::new());
@@ -186,13 +195,18 @@ impl Endpoint {
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
             bound_org,
             url_org: request.url_org,
-            arguments: &arguments,
+            arguments: Bound::Text(&arguments),
             is_retry,
             asks: request.session.is_some() && request.streams,
             has_head: true,
         };
         if as_task && let Some(channel) = channel {
-            return Box::pin(self.begin_task(request, end, run, channel)).await;
+            let task = NewTask {
+                end,
+                arguments: &arguments,
+                work: run,
+            };
+            return Box::pin(self.begin_task(request, task, channel)).await;
         }
         let run = UntilCancelled::new(request.session, run);
         let step = match channel.filter(|channel| channel.is_used()) {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
-use crate::identity::{Caller, UrlOrg};
+use crate::identity::{Caller, UrlOrg, parse_object};
 use crate::limits::Party;
 use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, GivenCode, Params, Question};
 
@@ -34,7 +34,9 @@ use super::{Endpoint, Request, Stopped, not_found};
 /// A request of a session that outlives its HTTP request.
 pub(super) struct Original {
     id: String,
-    body: ByteString,
+    /// A copy of the body, because the bytes of the body itself count in the budget of bodies. `None` if the body is too
+    /// long for a call that asks.
+    body: Option<ByteString>,
     caller: Option<Caller>,
     url_org: UrlOrg,
     party: Party,
@@ -55,7 +57,7 @@ impl Original {
         let session = request.session.filter(|_| request.streams)?;
         Some(Self {
             id: request.id.to_owned(),
-            body: request.body.clone(),
+            body: (request.body.len() <= MOST_BODY).then(|| ByteString::from(&**request.body)),
             caller: caller.cloned(),
             url_org: request.url_org.clone(),
             party: request.party,
@@ -145,7 +147,8 @@ impl Endpoint {
             if caller.is_some_and(|caller| authenticator.is_revoked(caller)) {
                 return Err(RpcError::Failed(REVOKED.to_owned()).into());
             }
-            let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
+            let body = original.body.as_ref().ok_or_else(too_long)?;
+            let message = Message::parse(body).map_err(|(error, _)| error)?;
             // The server checked the headers when it received the HTTP request.
             let mirrored = Mirrored {
                 required: true,
@@ -159,7 +162,7 @@ impl Endpoint {
                 era: Era::Legacy,
                 mirrored: &mirrored,
                 params: message.params()?,
-                body: &original.body,
+                body,
                 url_org: &original.url_org,
                 party: original.party,
                 challenger: &original.challenger,
@@ -186,6 +189,9 @@ impl Original {
 
     /// Asks the client, and waits for all answers.
     async fn questions(&self, asking: &Asking, writer: &StreamWriter) -> Result<Given, RpcError> {
+        if self.body.is_none() {
+            return Err(too_long());
+        }
         let unanswered = || RpcError::Failed(NO_ANSWER.to_owned());
         let mut sent = Vec::new();
         for (name, question) in &asking.questions {
@@ -226,7 +232,10 @@ impl Sent {
     async fn answer(self) -> Option<(String, ClientAnswer)> {
         let answer = self.request.answer(ANSWER_WITHIN).await.ok()?;
         let value = match answer {
-            sessions::ClientAnswer::Result(result) => serde_json::from_str(result.get()).ok()?,
+            sessions::ClientAnswer::Result(result) => {
+                parse_object(result.get().as_bytes()).ok()?;
+                result
+            }
             sessions::ClientAnswer::Error { code, message } => {
                 tracing::debug!(target: "mcp_auth", code, length = message.len(), "a client refused a question");
                 return None;
@@ -235,6 +244,10 @@ impl Sent {
         let question = Some(self.question.id);
         Some((self.name, ClientAnswer { question, value }))
     }
+}
+
+fn too_long() -> RpcError {
+    RpcError::Failed(TOO_LONG.to_owned())
 }
 
 /// The parameters of a question. In MCP 2025-11-25 a question with a URL must have an id.
@@ -258,4 +271,8 @@ impl Headers for NoHeaders {
 /// The time that a person has for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 const REVOKED: &str = "The access was revoked before the question was answered.";
+/// The largest length of the body of a call that asks, in bytes. The copy of the body is kept until the answer arrives.
+const MOST_BODY: usize = 64 * 1024;
+const TOO_LONG: &str =
+    "This call needs an answer of the user, so its request may have at most 64 KiB.";
 const EXPIRED: &str = "The access token expired before the question was answered.";

@@ -3,8 +3,6 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use bytestring::ByteString;
-
 use crate::identity::{Caller, NamedBy, Org, UrlOrg};
 use crate::primitive::{Kind, Output, Served};
 
@@ -12,6 +10,7 @@ use super::super::challenge::Challenger;
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::record::Ended;
+use super::super::request_state::Bound;
 use super::super::{RefusedMessage, Response};
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
@@ -30,7 +29,8 @@ pub(super) struct OutlivingCall {
     named_by: NamedBy,
     bound_org: Option<Org>,
     url_org: UrlOrg,
-    arguments: ByteString,
+    /// The digest of the arguments. The arguments are a part of the body, whose bytes count in the budget of bodies.
+    arguments: [u8; 32],
     is_retry: bool,
     asks: bool,
 }
@@ -53,7 +53,7 @@ impl OutlivingCall {
             named_by: end.named_by,
             bound_org: end.bound_org.cloned(),
             url_org: end.url_org.clone(),
-            arguments: end.arguments.clone(),
+            arguments: end.arguments.digest(),
             is_retry: end.is_retry,
             asks: end.asks,
         }
@@ -97,7 +97,7 @@ impl OutlivingCall {
             named_by: self.named_by,
             bound_org: self.bound_org.as_ref(),
             url_org: &self.url_org,
-            arguments: &self.arguments,
+            arguments: Bound::Digest(self.arguments),
             is_retry: self.is_retry,
             asks: self.asks,
             has_head: false,

@@ -10,7 +10,7 @@ use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel, Reference}
 
 use super::super::challenge::Challenger;
 use super::super::decisions::{DecisionOutcome, Kind, UNDECIDED};
-use super::super::envelope::Message;
+use super::super::envelope::{MOST_PARSED, Message};
 use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
 use super::super::method::Method;
@@ -122,33 +122,37 @@ impl Endpoint {
     }
 
     /// Responds to `initialize`, and opens a session if the server gives sessions.
+    ///
+    /// # Errors
+    ///
+    /// - The capabilities of the client are too long.
     pub(super) fn initialize(
         &self,
         sender: Sender<'_>,
         request: &Request<'_>,
         version: &'static str,
-    ) -> Response {
+    ) -> Result<Response, RpcError> {
+        let capabilities = request.params.capabilities()?.unwrap_or_default();
         let owner = self.owner(sender.caller, request.url_org);
         let opened = self
             .sessions
             .as_ref()
             .zip(owner)
             .and_then(|(sessions, owner)| {
-                let capabilities = request.params.capabilities();
-                let abilities = ClientAbilities::read(capabilities.unwrap_or_default());
+                let abilities = ClientAbilities::read(capabilities);
                 let subscription = self.notifier().open(None, self.all_lists());
                 sessions.open(owner, version, abilities, subscription)
             });
         let response = self
             .results
             .initialize(request.id, version, opened.is_some());
-        match opened {
+        Ok(match opened {
             None => response,
             Some(session) => Response::Opened {
                 session,
                 response: Box::new(response),
             },
-        }
+        })
     }
 
     /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session, because without a
@@ -193,6 +197,9 @@ impl Endpoint {
         };
         if self.sessions.is_none() || !is_legacy {
             return None;
+        }
+        if body.len() > MOST_PARSED {
+            return Some(RpcError::InvalidRequest(LONG_RESPONSE).answer(None));
         }
         let response = ClientResponse::read(body)?;
         if let Some(caller) = caller
@@ -500,5 +507,6 @@ fn named(session: Header<'_>) -> Option<&str> {
 }
 
 const SESSION_ID: &str = "mcp-session-id";
+const LONG_RESPONSE: &str = "a response must have at most 16 KiB";
 const NO_OPEN_REQUEST: &str = "no request with this id waits for a response in this session";
 const TOO_MANY_SUBSCRIPTIONS: &str = "a session can subscribe to 256 resources, with URIs of at most 2048 bytes; unsubscribe from one first";

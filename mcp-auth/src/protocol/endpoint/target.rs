@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
-
 use crate::identity::{Caller, NamedBy, Org, UrlOrg};
 use crate::primitive::{Given, Served};
 
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::method::Method;
+use super::super::request_state::Bound;
 use super::super::sessions::StreamWriter;
 
 /// The method of a request, which determines the form of the response.
@@ -59,8 +58,8 @@ pub(super) struct CallEnd<'a> {
     pub(super) bound_org: Option<&'a Org>,
     /// The organization that the URL of the request names.
     pub(super) url_org: &'a UrlOrg,
-    /// The arguments, as JSON. Empty for a completion request.
-    pub(super) arguments: &'a ByteString,
+    /// The arguments. Empty for a completion request.
+    pub(super) arguments: Bound<'a>,
     /// True if the client sent answers or the state of an earlier round.
     pub(super) is_retry: bool,
     /// True if the server can send requests to the client of a legacy session.

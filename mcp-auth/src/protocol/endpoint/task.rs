@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::guard::{Authorized, NotAuthorized};
-use crate::identity::{Acting, Caller, UrlOrg};
+use crate::identity::{Acting, Caller, UrlOrg, parse_object};
 use crate::primitive::{
     CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
 };
@@ -20,6 +20,7 @@ use super::super::error::RpcError;
 use super::super::method::Method;
 use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
+use super::super::request_state::Bound;
 use super::super::results::TASKS;
 use super::super::running_tasks::RunningTasks;
 use super::super::task_record::{TaskRecord, TaskState, owner, subject};
@@ -135,9 +136,7 @@ impl Endpoint {
         let method = Method::UpdateTask;
         let (caller, id) = self.enter_task_request(caller, request, method).await?;
         let trace_id = self.trace_id(request);
-        let answers = request.params.input_responses()?.unwrap_or("{}");
-        let answers: Map<String, Value> =
-            serde_json::from_str(answers).map_err(|_| RpcError::InvalidParams(ANSWERS))?;
+        let answers = request.params.input_responses()?;
         for _ in 0..ATTEMPTS {
             let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
             let mut task = found.await?;
@@ -407,7 +406,6 @@ impl Endpoint {
             channel: channel.as_ref(),
         };
         log.has_arguments(&record.arguments);
-        let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
         let ended = move |outcome| log.end(outcome);
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
@@ -419,7 +417,7 @@ impl Endpoint {
             named_by: acting.named_by,
             bound_org: org,
             url_org: request.url_org,
-            arguments: &arguments,
+            arguments: Bound::Text(&record.arguments),
             is_retry: true,
             asks: false,
             has_head: false,
@@ -442,7 +440,7 @@ pub(super) fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
     let Some(capabilities) = request.params.meta()?.capabilities() else {
         return Ok(false);
     };
-    let capabilities: Value = serde_json::from_str(capabilities).unwrap_or_default();
+    let capabilities = parse_object(capabilities.as_bytes()).unwrap_or_default();
     let extensions = capabilities.get("extensions");
     let tasks = extensions.and_then(|extensions| extensions.get(TASKS));
     Ok(tasks.is_some_and(Value::is_object))
@@ -468,7 +466,6 @@ fn limited(limited: Limited) -> Stopped {
 }
 
 const UNKNOWN: &str = "`taskId` is unknown, or the task has expired";
-const ANSWERS: &str = "`inputResponses` must be an object";
 const STORE_FAILED: &str = "the store of tasks failed";
 const NOT_STORED: &str = "The task could not be stored.";
 const NO_TASKS: &str = "This tool runs as a task. It needs a client of MCP 2026-07-28 with the extension \

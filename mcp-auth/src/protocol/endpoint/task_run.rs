@@ -28,6 +28,14 @@ use super::target::CallEnd;
 use super::{Endpoint, Request, Stopped};
 
 /// A running function. Dropping the value stops the function.
+/// A call that may become a task.
+pub(super) struct NewTask<'a> {
+    pub(super) end: CallEnd<'a>,
+    /// The arguments, as JSON.
+    pub(super) arguments: &'a str,
+    pub(super) work: Work,
+}
+
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
 
 /// The Tokio task that runs the function.
@@ -50,8 +58,11 @@ impl Endpoint {
     pub(super) async fn begin_task(
         self: &Arc<Self>,
         request: &Request<'_>,
-        end: CallEnd<'_>,
-        mut work: Work,
+        NewTask {
+            end,
+            arguments,
+            mut work,
+        }: NewTask<'_>,
         channel: Arc<Channel>,
     ) -> Result<Response, Stopped> {
         channel.stop_at_wait();
@@ -71,7 +82,7 @@ impl Endpoint {
             return failed(NOT_STARTED);
         };
         let capabilities = request.params.meta()?.capabilities();
-        let record = self.new_record(caller, &end, capabilities.unwrap_or_default());
+        let record = self.new_record(caller, &end, arguments, capabilities.unwrap_or_default());
         let seed = StoredTask {
             id,
             subject: subject(caller),
@@ -108,12 +119,18 @@ impl Endpoint {
         }
     }
 
-    fn new_record(&self, caller: &Caller, end: &CallEnd<'_>, capabilities: &str) -> TaskRecord {
+    fn new_record(
+        &self,
+        caller: &Caller,
+        end: &CallEnd<'_>,
+        arguments: &str,
+        capabilities: &str,
+    ) -> TaskRecord {
         let now = self.config.clock.unix_ms();
         TaskRecord {
             caller: owner(caller, None, end.url_org),
             tool: end.served.name().to_owned(),
-            arguments: end.arguments.to_string(),
+            arguments: arguments.to_owned(),
             capabilities: capabilities.to_owned(),
             created: now,
             updated: now,

@@ -442,3 +442,95 @@ fn params_and_meta_are_judged_when_they_are_asked_for() {
         );
     }
 }
+
+/// Makes texts that serde_json would parse with a new limit of nesting at each level.
+fn nested_texts(levels: usize) -> String {
+    let mut text = "[]".to_owned();
+    for _ in 0..levels {
+        let inside = text.replace('\\', r"\u005c").replace('"', r"\u0022");
+        let name = "$serde_json::private::RawValue";
+        text = format!(
+            r#"{}{{"{name}":"{inside}"}}{}"#,
+            "[".repeat(100),
+            "]".repeat(100)
+        );
+    }
+    text
+}
+
+#[test]
+fn a_name_with_a_meaning_for_serde_json_is_refused_wherever_it_is() {
+    let nested = nested_texts(60);
+    let params = [
+        format!(r#"{{"arguments":{{"value":{nested}}}}}"#),
+        format!(r#"{{"inputResponses":{{"a":{nested}}}}}"#),
+        format!(r#"{{"capabilities":{{"elicitation":{nested}}}}}"#),
+        format!(r#"{{"_meta":{{"io.modelcontextprotocol/clientCapabilities":{nested}}}}}"#),
+        format!(r#"{{"context":{{"arguments":{nested}}}}}"#),
+        format!(r#"{{"unknown":{nested}}}"#),
+        r#"{"\u0024serde_json::private::Number":"1"}"#.to_owned(),
+    ];
+    for params in params {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+        let (error, id) = Message::parse(&body).unwrap_err();
+        assert!(
+            matches!(error, RpcError::InvalidRequest(RESERVED_NAME)),
+            "{params:.60}"
+        );
+        assert_eq!(id, Some("1"));
+    }
+    for response in ["result", "error"] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":"a","{response}":{nested}}}"#);
+        let (error, _) = Message::parse(&body).unwrap_err();
+        assert!(
+            matches!(error, RpcError::InvalidRequest(RESERVED_NAME)),
+            "{response}"
+        );
+    }
+}
+
+#[test]
+fn what_becomes_values_is_short_and_has_each_member_once() {
+    let parsed = |params: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+        let message = Message::parse(&body).unwrap();
+        let params = message.params().unwrap();
+        let answers = params.input_responses().map(|answers| answers.len());
+        let [capabilities, meta] = [params.capabilities().map(|_| ()), params.meta().map(|_| ())];
+        let shown = |error: RpcError| match error {
+            RpcError::InvalidParams(text) => text,
+            other => unreachable!("{other}"),
+        };
+        (
+            answers.map_err(shown),
+            capabilities.map_err(shown),
+            meta.map_err(shown),
+        )
+    };
+    let of_length = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 8));
+    let (longest, long) = (of_length(MOST_PARSED), of_length(MOST_PARSED + 1));
+    let meta = "io.modelcontextprotocol/clientCapabilities";
+    let params = |text: &str| {
+        format!(r#"{{"inputResponses":{text},"capabilities":{text},"_meta":{{"{meta}":{text}}}}}"#)
+    };
+    assert_eq!(parsed(&params(&longest)), (Ok(1), Ok(()), Ok(())));
+    assert_eq!(
+        parsed(&params(&long)),
+        (
+            Err(LONG_ANSWERS),
+            Err(LONG_CAPABILITIES),
+            Err(LONG_CAPABILITIES)
+        )
+    );
+    for wrong in [
+        r#"{"a":{"action":"decline","action":"accept"}}"#,
+        r#"{"a":{},"a":{}}"#,
+        r#"{"a":[{"b":{"c":1,"\u0063":2}}]}"#,
+        "[]",
+        "1",
+    ] {
+        let (answers, ..) = parsed(&format!(r#"{{"inputResponses":{wrong}}}"#));
+        assert_eq!(answers, Err(WRONG_ANSWERS), "{wrong}");
+    }
+    assert_eq!(parsed(r#"{"inputResponses":null}"#).0, Ok(0));
+}

@@ -98,3 +98,37 @@ fn an_object_is_flawed_if_it_is_none_or_a_name_spells_nothing_or_a_member_is() {
         assert_eq!(object, Some(flawed), "{text}");
     }
 }
+
+#[test]
+fn a_reserved_name_is_found_at_any_depth_and_however_it_is_written() {
+    for name in [
+        "$serde_json::private::RawValue",
+        "$serde_json::private::Number",
+        r"\u0024serde_json::private::RawValue",
+        r"$serde_json\u003a:private::RawValue",
+        r"\u0024\u0073erde_json::private::",
+    ] {
+        for text in [
+            format!(r#"{{"{name}":1}}"#),
+            format!(r#"{{"a":[0,{{"b":{{}},"{name}":"1"}}]}}"#),
+            format!(r#"[[],{{"a":"b","{name}" :"1"}}]"#),
+        ] {
+            let mut scanner = Scanner::new(&text);
+            assert!(scanner.value().is_some());
+            assert!(scanner.has_reserved_name(), "{text}");
+            let mut scanner = Scanner::new(&text);
+            let read = scanner.object(|value, _| value.value().map(|_| false));
+            assert!(read.is_some() && scanner.has_reserved_name(), "{text}");
+        }
+    }
+    for text in [
+        r#"{"a":"$serde_json::private::RawValue"}"#,
+        r#"["$serde_json::private::RawValue"]"#,
+        r#"{"$serde_json":1,"$":2,"\u0024ref":3,"$schema":4,"\ud800":5}"#,
+        r#"{" $serde_json::private::RawValue":1}"#,
+    ] {
+        let mut scanner = Scanner::new(text);
+        assert!(scanner.value().is_some());
+        assert!(!scanner.has_reserved_name(), "{text}");
+    }
+}

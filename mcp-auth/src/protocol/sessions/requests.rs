@@ -149,11 +149,8 @@ pub(in crate::protocol) struct ClientResponse<'a> {
 }
 
 impl<'a> ClientResponse<'a> {
-    /// Reads a body. `None` if the body is not a response, or is larger than the server accepts.
+    /// Reads a body. `None` if the body is not a response.
     pub(in crate::protocol) fn read(body: &'a str) -> Option<Self> {
-        if body.len() > MOST_BYTES {
-            return None;
-        }
         let written: Written<'_> = serde_json::from_str(body).ok()?;
         if written.jsonrpc != "2.0" || written.method.is_some() {
             return None;
@@ -199,8 +196,6 @@ struct Text<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
 /// The largest number of requests of a session that wait for an answer.
 const MOST_REQUESTS: usize = 16;
-/// The largest size of a client's response, in bytes.
-const MOST_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -216,10 +211,6 @@ mod tests {
         ] {
             assert!(ClientResponse::read(good).is_some(), "{good}");
         }
-        let long = format!(
-            r#"{{"jsonrpc":"2.0","id":"a","result":"{}"}}"#,
-            "x".repeat(MOST_BYTES)
-        );
         for bad in [
             r#"{"jsonrpc":"2.0","id":"a"}"#,
             r#"{"jsonrpc":"2.0","result":{}}"#,
@@ -232,7 +223,6 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":"a","error":{"code":"1","message":""}}"#,
             r#"[{"jsonrpc":"2.0","id":"a","result":{}}]"#,
             "",
-            &long,
         ] {
             assert!(ClientResponse::read(bad).is_none(), "{bad}");
         }

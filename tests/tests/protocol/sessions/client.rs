@@ -93,7 +93,11 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn post(&self, body: &Value) -> Ask {
-        self.of_session(self.world.post(body.to_string()))
+        self.post_text(body.to_string())
+    }
+
+    pub(super) fn post_text(&self, body: String) -> Ask {
+        self.of_session(self.world.post(body))
     }
 
     pub(super) fn ask(&self, method: &str, params: Value) -> Ask {

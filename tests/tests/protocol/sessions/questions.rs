@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{self, Event, Events, Session};
 use super::with;
+use crate::envelope::nested_texts;
 use crate::schema::expect_valid;
 use crate::support::{Era, LEGACY, World, message};
 
@@ -80,6 +81,76 @@ async fn a_call_asks_on_its_stream_and_runs_again_with_the_answer() {
     assert_eq!(answer(&session, &id, &right).await, 400);
     assert_eq!(last(events).await.text(), "4 at Noma");
     world.expect_runs(3);
+}
+
+#[actix_web::test]
+async fn a_response_is_short_and_hides_no_nesting_and_has_each_member_once() {
+    let world = world().await;
+    let session = Session::open(&world, &world.ada()).await;
+    let mut events = session
+        .stream(session.call("book", json!({ "restaurant": "Noma" })))
+        .await;
+    let (id, _) = question(&mut events).await;
+    let error = async |result: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+        let reply = session.post_text(body).send().await;
+        reply.expect_status(400).json()["error"]["message"].to_string()
+    };
+    let hidden = error(&nested_texts()).await;
+    assert!(hidden.contains("`$serde_json::private::`"), "{hidden}");
+    let long = error(&format!(r#"{{"action":"{}"}}"#, "x".repeat(16 * 1024))).await;
+    assert!(long.contains("at most 16 KiB"), "{long}");
+    // The question still waits. An answer that two parsers could read differently is no answer.
+    let twice = r#"{"action":"decline","action":"accept","content":{"guests":4}}"#;
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{twice}}}"#);
+    assert_eq!(session.post_text(body).send().await.status, 202);
+    let end = last(events).await.message.expect("no message");
+    assert!(
+        end["error"]["message"]
+            .to_string()
+            .contains("did not answer"),
+        "{end}"
+    );
+}
+
+#[actix_web::test]
+async fn a_question_that_waits_holds_no_bytes_of_bodies() {
+    const KIB: usize = 1024;
+    let world = World::of("protocol::elicitation::tools", |builder| {
+        builder
+            .legacy_sessions()
+            .body_limit(128 * KIB)
+            .body_bytes_in_flight(256 * KIB)
+            .body_bytes_in_flight_per_user(128 * KIB)
+    })
+    .await;
+    let session = Session::open(&world, &world.ada()).await;
+    let call = |bytes: usize| {
+        let pad = "x".repeat(bytes);
+        let arguments = json!({ "restaurant": "Noma" });
+        let params = json!({ "name": "book", "arguments": arguments, "pad": pad });
+        session.ask("tools/call", params)
+    };
+    // Four bodies are twice as long as the share of a user.
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut events = session.stream(call(60 * KIB)).await;
+        let (id, _) = question(&mut events).await;
+        streams.push((id, events));
+    }
+    let right = json!({ "action": "accept", "content": { "guests": 4 } });
+    for (id, events) in streams {
+        assert_eq!(answer(&session, &id, &right).await, 202);
+        assert_eq!(last(events).await.text(), "4 at Noma");
+    }
+    let events = session.stream(call(65 * KIB)).await;
+    let end = last(events).await.message.expect("no message");
+    assert!(
+        end["error"]["message"]
+            .to_string()
+            .contains("at most 64 KiB"),
+        "{end}"
+    );
 }
 
 #[actix_web::test]
