@@ -76,7 +76,7 @@ pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;
     let question = form(&shown(&text), &<()>::schema());
     let answer = dialogue.confirm(question, |answer| read(answer, <()>::read));
-    let refused = |text: &str| Err(Stop(Failure::Error(ToolError::new(text))));
+    let refused = |text| Err(Stop(Failure::Error(ToolError::declined(text))));
     match answer.await? {
         Answer::Accepted(()) => Ok(()),
         Answer::Declined => refused("Not confirmed: the user declined."),

@@ -31,6 +31,7 @@ use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
+mod asking_route;
 mod call;
 mod config;
 mod converse;

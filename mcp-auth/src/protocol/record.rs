@@ -104,7 +104,10 @@ impl Record {
                 Ended::Error(request.text())
             }
             Failure::Asking(asking) => {
-                self.close("asked");
+                match asking.has_changed {
+                    true => self.report("asked", CHANGED, Reference::new()),
+                    false => self.close("asked"),
+                }
                 Ended::Asking(asking)
             }
             Failure::Denied(denied) => {
@@ -121,6 +124,10 @@ impl Record {
                     }
                     Err(error) => error,
                 };
+                if let Some(text) = error.as_declined() {
+                    self.report("declined", text, Reference::new());
+                    return Err(Ended::Error(text.to_owned()));
+                }
                 let request = Reference::new();
                 let reason = if error.is_internal() {
                     INTERNAL
@@ -251,6 +258,8 @@ fn enabled_at_debug() -> bool {
 }
 
 const INTERNAL: &str = "internal error";
+/// The reason why a person is asked again.
+const CHANGED: &str = "the function asked another question than before; the text of a question must be the same in each run";
 /// The outcome of a call that a limit refused.
 const LIMITED: &str = "limited";
 

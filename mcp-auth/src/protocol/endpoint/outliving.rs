@@ -12,6 +12,7 @@ use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::record::Ended;
 use super::super::{RefusedMessage, Response};
+use super::asking_route::AskingRoute;
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -31,7 +32,7 @@ pub(super) struct OutlivingCall {
     url_org: UrlOrg,
     arguments: ByteString,
     is_retry: bool,
-    asks: bool,
+    route: AskingRoute,
 }
 
 impl OutlivingCall {
@@ -54,7 +55,7 @@ impl OutlivingCall {
             url_org: end.url_org.clone(),
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
-            asks: end.asks,
+            route: end.route,
         }
     }
 
@@ -89,7 +90,7 @@ impl OutlivingCall {
             url_org: &self.url_org,
             arguments: &self.arguments,
             is_retry: self.is_retry,
-            asks: self.asks,
+            route: self.route,
             has_head: false,
         };
         self.endpoint.conclude(reply_to, end, outcome)

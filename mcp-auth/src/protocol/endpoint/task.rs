@@ -368,7 +368,8 @@ impl Endpoint {
         };
         let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
-        let ended = move |outcome| log.end(outcome);
+        let route = self.asking_route(request, &served);
+        let ended = move |outcome| route.end(outcome, &mut log);
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
         let end = CallEnd {
             served: &served,
@@ -380,7 +381,7 @@ impl Endpoint {
             url_org: request.url_org,
             arguments: &arguments,
             is_retry: true,
-            asks: false,
+            route,
             has_head: false,
         };
         let run = TaskRun {
