@@ -22,7 +22,7 @@ use super::super::sessions::{
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
 use super::list_watch::ListWatch;
-use super::listen::Reader;
+use super::listen::{Cost, Reader};
 use super::message_stream::MessageStream;
 use super::session_updates::Updates;
 use super::target::Target;
@@ -227,10 +227,10 @@ impl Endpoint {
         }
     }
 
-    /// Responds to `resources/subscribe`. The guard decides as for `resources/read`: a caller who may not read the
-    /// resource gets the error for an unknown URI.
+    /// Responds to `resources/subscribe`. The guard and `authorize` decide as for `resources/read`: a caller who may not
+    /// read the resource gets the error for an unknown URI.
     pub(super) async fn subscribe(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
@@ -281,6 +281,16 @@ impl Endpoint {
         // This resource may need no organization, and the next one of the session may need it.
         let org = self.organization(caller, request.url_org).await;
         let org = org.map_err(RefusedMessage::Unavailable)?.org;
+        let reader = Reader {
+            caller: caller.cloned(),
+            url_org: request.url_org.clone(),
+            party: request.party,
+            org: org.as_ref().map(|org| org.id().to_owned()),
+        };
+        // The request itself has counted for the rates of the server.
+        if !Box::pin(self.may_read(&reader, &uri, Cost::Free)).await? {
+            return Err(target.unknown(request.era).into());
+        }
         match session.session().subscribe(org.as_ref(), &uri) {
             Ok(()) => Ok(Results::empty(request.id)),
             Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
