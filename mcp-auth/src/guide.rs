@@ -1,7 +1,7 @@
 //! The guides of the project, in the order in which a new user needs them.
 //!
 //! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`progress_and_logs`],
-//!   [`questions`], [`notifications`], [`schemas`].
+//!   [`questions`], [`notifications`], [`tasks`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
 //! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`stdio`], [`revocation`],

@@ -50,8 +50,8 @@ pub use crate::primitive::{
     Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,
     Elicit, ElicitForm, ElicitUrl, Form, FormErrors, FormSchema, FormSchemaError, FromContext,
     IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
-    Notifier, PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput,
-    State, ToolError, ToolOutput, Total,
+    Notifier, PrimitiveInfo, PrimitiveKind, ProgressText, PromptOutput, PublicErrorExt, Rate,
+    ResourceOutput, State, ToolError, ToolOutput, Total,
 };
 pub use crate::protocol::{ConfirmationStore, StoredTask, TaskStore};
 pub use crate::server::{

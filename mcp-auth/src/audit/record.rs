@@ -100,6 +100,8 @@ pub enum AuditOutcome {
     Asked,
     /// The call was dropped before it ended, for example because the client closed the connection.
     Cancelled,
+    /// The call was allowed, and the person declined or closed a question of the function.
+    Declined,
     /// A requirement was not met.
     Denied,
     /// The call was allowed and failed, or could not be decided.

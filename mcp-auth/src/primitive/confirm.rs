@@ -74,13 +74,13 @@ impl<F: Future<Output: IntoQuestion> + Send> Ask<Deferred> for F {
 pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let channel = cx.channel.as_deref().map(Channel::dialogue);
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;
-    let refused = |text: &str| Err(Stop(Failure::Error(ToolError::new(text))));
     // A shortened question could hide what the person agrees to.
     let Some(text) = shown(&text) else {
-        return refused(TOO_LONG);
+        return Err(Stop(Failure::Error(ToolError::new(TOO_LONG))));
     };
     let question = form(&text, &<()>::schema());
     let answer = dialogue.confirm(question, |answer| read(answer, <()>::read));
+    let refused = |text| Err(Stop(Failure::Error(ToolError::declined(text))));
     match answer.await? {
         Answer::Accepted(()) => Ok(()),
         Answer::Declined => refused("Not confirmed: the user declined."),

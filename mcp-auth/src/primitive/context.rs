@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::guard::{Authorized, Check, TokenFacts};
 use crate::identity::{Caller, Freshness, Org, Organizations, People, Unavailable, UrlOrg};
 
-use super::amount::{Amount, Total};
+use super::amount::{Amount, ProgressText, Total};
 use super::channel::{Channel, LogMessage, Progress};
 use super::error::ToolError;
 #[cfg(feature = "testing")]
@@ -183,7 +183,7 @@ impl Context {
     }
 
     /// Reports progress to the client: `done` of `total`, with a message for the user. `total` is `None` if
-    /// the function does not know it, and `message` may be `None`.
+    /// the function does not know it. `message` is a `&str`, a `String`, an `Option<&str>`, or `None`.
     ///
     /// The client gets the progress only if its request has a progress token, and accepts a stream of events. Otherwise
     /// the method sends nothing, so the function need not check this. `done` must increase. The server ignores a value
@@ -224,17 +224,12 @@ impl Context {
     /// ```
     ///
     /// Source: MCP 2026-07-28, basic/patterns/progress.
-    pub fn progress<'a>(
-        &self,
-        done: impl Amount,
-        total: impl Total,
-        message: impl Into<Option<&'a str>>,
-    ) {
+    pub fn progress(&self, done: impl Amount, total: impl Total, message: impl ProgressText) {
         if let Some(channel) = &self.channel {
             channel.report(Progress {
                 done: done.amount(),
                 total: total.total().filter(|total| total.is_finite()),
-                message: message.into().map(str::to_owned),
+                message: message.text(),
             });
         }
     }

@@ -160,6 +160,8 @@ pub(crate) struct Asking {
     pub(crate) answered: BTreeMap<String, Answer>,
     /// The number of runs that ended with a question, including this run.
     pub(crate) rounds: u32,
+    /// True if the client answered a question whose content has changed since.
+    pub(crate) has_changed: bool,
     pub(crate) client: ClientAbilities,
 }
 
@@ -186,6 +188,8 @@ struct State {
     /// The answers of the client that this run has not used.
     unused: BTreeMap<String, Answer>,
     answered: BTreeMap<String, Answer>,
+    /// True if the client answered another question with the name of a question of this run.
+    has_changed: bool,
 }
 
 impl Question {
@@ -400,6 +404,8 @@ impl Dialogue {
         }
         let unused = state.unused.remove(&name);
         let answer = unused.or_else(|| state.answered.remove(&name));
+        let answered = answer.as_ref().and_then(|answer| answer.question.as_ref());
+        state.has_changed |= answered.is_some_and(|answered| *answered != question.id);
         let answer = answer.filter(|answer| {
             let id = answer.question.as_ref();
             id.map_or(!was_asked, |id| *id == question.id)
@@ -429,6 +435,7 @@ impl Dialogue {
             questions: std::mem::take(&mut state.waiting),
             answered: std::mem::take(&mut state.answered),
             rounds: self.given.rounds.saturating_add(1),
+            has_changed: state.has_changed,
             client: self.client(),
         })
     }

@@ -42,8 +42,8 @@ impl<T> Answer<T> {
     pub fn accepted(self) -> Result<T, ToolError> {
         match self {
             Self::Accepted(value) => Ok(value),
-            Self::Declined => Err(ToolError::new("The user declined.")),
-            Self::Cancelled => Err(ToolError::new(
+            Self::Declined => Err(ToolError::declined("The user declined.")),
+            Self::Cancelled => Err(ToolError::declined(
                 "The user closed the question without an answer.",
             )),
         }

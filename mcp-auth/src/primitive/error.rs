@@ -54,6 +54,8 @@ enum Repr {
         /// True if the error was made from a text. The author of the function may have meant the text for the model.
         is_text: bool,
     },
+    /// The person declined or closed a question. The text is for the client.
+    Declined(&'static str),
     /// The token needs these scopes for this call.
     NeedsScopes(Vec<String>),
 }
@@ -139,11 +141,24 @@ impl ToolError {
         Self(Repr::NeedsScopes(distinct.into_iter().collect()))
     }
 
+    /// Makes the error of a function whose question the person declined or closed.
+    pub(super) fn declined(text: &'static str) -> Self {
+        Self(Repr::Declined(text))
+    }
+
+    /// Returns the text of the error if the person declined or closed a question.
+    pub(crate) fn as_declined(&self) -> Option<&'static str> {
+        match self.0 {
+            Repr::Declined(text) => Some(text),
+            Repr::Internal { .. } | Repr::NeedsScopes(_) | Repr::Public { .. } => None,
+        }
+    }
+
     /// Returns true if the client reads a fixed sentence instead of the text.
     pub(crate) fn is_internal(&self) -> bool {
         match self.0 {
             Repr::Internal { .. } => true,
-            Repr::NeedsScopes(_) | Repr::Public { .. } => false,
+            Repr::Declined(_) | Repr::NeedsScopes(_) | Repr::Public { .. } => false,
         }
     }
 
@@ -155,7 +170,9 @@ impl ToolError {
     pub(crate) fn into_scopes(self) -> Result<Vec<String>, Self> {
         match self.0 {
             Repr::NeedsScopes(scopes) => Ok(scopes),
-            other @ (Repr::Internal { .. } | Repr::Public { .. }) => Err(Self(other)),
+            other @ (Repr::Declined(_) | Repr::Internal { .. } | Repr::Public { .. }) => {
+                Err(Self(other))
+            }
         }
     }
 
@@ -167,7 +184,7 @@ impl ToolError {
             tool,
         } = name;
         match self.0 {
-            Repr::NeedsScopes(_) => self.to_string(),
+            Repr::Declined(_) | Repr::NeedsScopes(_) => self.to_string(),
             Repr::Public { text, source: None } => text,
             Repr::Public {
                 text,
@@ -212,6 +229,7 @@ impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Public { text, .. } => f.write_str(text),
+            Repr::Declined(text) => f.write_str(text),
             Repr::Internal { .. } => f.write_str("Internal error"),
             Repr::NeedsScopes(scopes) => {
                 write!(f, "Forbidden: {} scope required", scopes.join(" and "))
@@ -229,6 +247,7 @@ impl fmt::Debug for ToolError {
                 .field("text", text)
                 .field("source", source)
                 .finish(),
+            Repr::Declined(text) => f.debug_tuple("Declined").field(text).finish(),
             Repr::Internal { source, .. } => f.debug_tuple("Internal").field(source).finish(),
             Repr::NeedsScopes(scopes) => f.debug_tuple("NeedsScopes").field(scopes).finish(),
         }

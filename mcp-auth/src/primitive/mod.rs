@@ -54,7 +54,7 @@ mod tool_result;
 mod uri_template;
 mod violations;
 
-pub use self::amount::{Amount, Total};
+pub use self::amount::{Amount, ProgressText, Total};
 pub(crate) use self::authorize::AccessRule;
 pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::completion::{CompletionRequest, Suggestions, suggested};

@@ -65,8 +65,8 @@ impl Notifier {
     /// let notifier = server.notifier();
     /// notifier.resource_updated("docs://handbook");
     /// ```
-    pub fn resource_updated(&self, uri: &str) {
-        self.0.resource_updated(uri, None);
+    pub fn resource_updated(&self, uri: impl AsRef<str>) {
+        self.0.resource_updated(uri.as_ref(), None);
     }
 
     /// Notifies clients that the resource changed. Only the clients that subscribed to this URI and that act in this
@@ -80,8 +80,9 @@ impl Notifier {
     /// let notifier = server.notifier();
     /// notifier.resource_updated_in("org_acme", "docs://index");
     /// ```
-    pub fn resource_updated_in(&self, organization_id: &str, uri: &str) {
-        self.0.resource_updated(uri, Some(organization_id));
+    pub fn resource_updated_in(&self, organization_id: impl AsRef<str>, uri: impl AsRef<str>) {
+        let organization = Some(organization_id.as_ref());
+        self.0.resource_updated(uri.as_ref(), organization);
     }
 
     /// Notifies the clients that subscribed to the list of tools that the list changed.

@@ -137,6 +137,7 @@ impl From<DecisionOutcome> for AuditOutcome {
             DecisionOutcome::Allowed => Self::Allowed,
             DecisionOutcome::Asked => Self::Asked,
             DecisionOutcome::Cancelled => Self::Cancelled,
+            DecisionOutcome::Declined => Self::Declined,
             DecisionOutcome::Denied => Self::Denied,
             DecisionOutcome::Failed => Self::Failed,
             DecisionOutcome::Limited => Self::Limited,

@@ -82,6 +82,8 @@ pub(super) enum DecisionOutcome {
     Asked,
     /// The request was dropped before the decision or the function ended.
     Cancelled,
+    /// The person declined or closed a question of the function.
+    Declined,
     Denied,
     Failed,
     /// A limit refused the call.
@@ -120,23 +122,12 @@ impl DecisionOutcome {
             Self::Allowed => "allowed",
             Self::Asked => "asked",
             Self::Cancelled => "cancelled",
+            Self::Declined => "declined",
             Self::Denied => "denied",
             Self::Failed => "failed",
             Self::Limited => "limited",
             Self::Unauthenticated => "unauthenticated",
             Self::Unknown => "unknown",
-        }
-    }
-
-    /// Returns true for an outcome that has a log line at `info`.
-    fn needs_attention(self) -> bool {
-        match self {
-            Self::Denied | Self::Failed | Self::Limited => true,
-            Self::Allowed
-            | Self::Asked
-            | Self::Cancelled
-            | Self::Unauthenticated
-            | Self::Unknown => false,
         }
     }
 }
@@ -232,7 +223,7 @@ impl Decisions {
         };
         if tracing::enabled!(target: "mcp_auth", Level::DEBUG) {
             self.log_at_debug(decision, name);
-        } else if decision.outcome.needs_attention() {
+        } else if decision.reason.is_some() {
             self.log_at_info(decision, name);
         }
     }

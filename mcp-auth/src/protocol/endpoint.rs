@@ -33,6 +33,7 @@ use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
+mod asking_route;
 mod auditing;
 mod call;
 mod config;

@@ -150,7 +150,10 @@ impl Record {
                 Ended::Error(request.text())
             }
             Failure::Asking(asking) => {
-                self.close(DecisionOutcome::Asked);
+                match asking.has_changed {
+                    true => self.report(DecisionOutcome::Asked, None, CHANGED, Reference::new()),
+                    false => self.close(DecisionOutcome::Asked),
+                }
                 Ended::Asking(asking)
             }
             Failure::Denied(denied) => {
@@ -167,6 +170,10 @@ impl Record {
                     }
                     Err(error) => error,
                 };
+                if let Some(text) = error.as_declined() {
+                    self.report(DecisionOutcome::Declined, None, text, Reference::new());
+                    return Err(Ended::Error(text.to_owned()));
+                }
                 let request = Reference::new();
                 let reason = if error.is_internal() {
                     INTERNAL
@@ -262,6 +269,8 @@ impl Record {
 }
 
 const INTERNAL: &str = "internal error";
+/// The reason why a person is asked again.
+const CHANGED: &str = "the function asked another question than before; the text of a question must be the same in each run";
 
 impl Drop for Record {
     fn drop(&mut self) {

@@ -283,6 +283,8 @@ codes! {
         "only this machine can reach the server, which is right if a proxy or a tunnel runs on this machine";
     Note ORGANIZATION_SOURCES "organization-sources"
         "users who choose an organization on Clerk's consent screen need no other source; `OnlyMembership` is for users who have exactly one organization, and `UrlQuery` is for clients whose users cannot choose on the consent screen";
+    Note QUESTIONS_WITHOUT_SESSIONS "questions-without-sessions"
+        "a call of such a client fails, because the server can send a question to the client only in a session";
 }
 
 #[cfg(test)]

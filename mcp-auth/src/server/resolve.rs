@@ -13,7 +13,7 @@ use super::builder::{
     Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, ServerBuilder,
     StateKeys, audience, descriptors, tokens,
 };
-use super::check::{address, organizations, panics, schemas};
+use super::check::{address, organizations, panics, questions, schemas};
 use super::codes::{self, Code, Level};
 use super::environment::Environment;
 use super::finding::{Finding, Findings};
@@ -154,6 +154,8 @@ pub(super) async fn resolve(
     findings
         .extend(registry.and_then(|tools| organizations(builder.organizations, &policy, tools)));
     findings.extend(registry.into_iter().flat_map(schemas));
+    let has_sessions = settings.legacy_sessions || purpose == Purpose::Stdio;
+    findings.extend(registry.filter(|_| !has_sessions).and_then(questions));
     findings.extend(panics());
     findings.extend(env.unread());
     Resolved {

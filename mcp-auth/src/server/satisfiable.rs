@@ -5,7 +5,6 @@
 //! for a caller who has all claims that a token of this kind can contain.
 
 use std::fmt;
-use std::panic::Location;
 
 use crate::guard::{Guard, Requirement};
 use crate::identity::{TokenKind, TokenPolicy};
@@ -26,18 +25,25 @@ pub(super) fn check_guards(
         return Ok(());
     }
     let accepts = Accepts::of(policy, looks_up, &builder.scopes.required);
-    let tools: Vec<_> = registry
-        .iter()
-        .filter_map(|served| {
-            let why = accepts.why_not(served.guard())?;
-            Some(Unsatisfiable {
-                item: quoted(served.info()),
-                location: served.location(),
-                stated: why.stated_by_modules(served.guard()),
+    let mut tools: Vec<Unsatisfiable> = Vec::new();
+    for served in registry.iter() {
+        let Some(why) = accepts.why_not(served.guard()) else {
+            continue;
+        };
+        let stated = why.stated_by_modules(served.guard());
+        let item = format!("{} ({})", quoted(served.info()), served.location());
+        let same = tools
+            .iter_mut()
+            .find(|known| known.why == why && known.stated == stated);
+        match same {
+            Some(known) => known.items.push(item),
+            None => tools.push(Unsatisfiable {
+                items: vec![item],
                 why,
-            })
-        })
-        .collect();
+                stated,
+            }),
+        }
+    }
     if tools.is_empty() {
         Ok(())
     } else {
@@ -65,12 +71,11 @@ pub(super) fn scopeless_sessions(
     })
 }
 
-/// A tool, a prompt or a resource whose guard no accepted token can pass.
+/// The tools, prompts and resources whose guards no accepted token can pass for the same reason.
 #[derive(Debug)]
 pub(crate) struct Unsatisfiable {
-    /// The kind and the name of the tool, the prompt or the resource.
-    item: String,
-    location: &'static Location<'static>,
+    /// The kind, the name and the location of each tool, prompt or resource.
+    items: Vec<String>,
     why: WhyNot,
     /// A text for each requirement that a module states. The text names the place of the `module_guard!`.
     stated: Vec<String>,
@@ -317,8 +322,7 @@ fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String>
 impl fmt::Display for Unsatisfiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            item,
-            location,
+            items,
             why: WhyNot { lacks, remedy },
             stated,
         } = self;
@@ -332,7 +336,7 @@ impl fmt::Display for Unsatisfiable {
                 )
             })
             .collect();
-        write!(f, "{item} ({location}): {}", lacks.join(", "))?;
+        write!(f, "{}: {}", items.join(", "), lacks.join(", "))?;
         for stated in stated {
             write!(f, "; {stated}")?;
         }

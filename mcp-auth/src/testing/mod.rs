@@ -27,4 +27,5 @@ pub use self::member::TestMember;
 pub use self::request::TestRequest;
 pub use self::server::TestServer;
 pub use self::subscription::TestSubscription;
+pub use self::tasks::TestTask;
 pub use self::user::TestUser;

@@ -188,7 +188,8 @@ impl Person {
             Self::Fills(contents) => match contents.get(index) {
                 Some(content) => Some(json!({ "action": "accept", "content": content })),
                 None => panic!(
-                    "the function asked question {}, and the test has {} answers",
+                    "the function asked question {}, and the test has {} answers; the text of a question must be the \
+                     same in each run",
                     index + 1,
                     contents.len()
                 ),

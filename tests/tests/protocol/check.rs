@@ -55,6 +55,16 @@ mod plain {
     async fn nothing() {}
 }
 
+mod questions {
+    use mcp_auth::mcp_tool;
+
+    /// Cancel a shipment.
+    #[mcp_tool(confirm = "Cancel {id}?")]
+    async fn cancel(id: String) {
+        let _ = id;
+    }
+}
+
 mod kinds {
     use mcp_auth::mcp_tool;
 
@@ -327,6 +337,22 @@ async fn without_a_secret_key_a_note_says_what_was_not_checked() {
     let what = "CLERK_SECRET_KEY is not set";
     expect(without_key(&clerk), Severity::Note, what).await;
     assert_eq!(clerk.requests_to("/v1/"), 0);
+}
+
+#[actix_web::test]
+async fn a_tool_that_asks_a_person_is_noted_unless_older_clients_can_answer() {
+    let clerk = clerk(|_, _| None);
+    let builder = || server(&clerk).tools_of("protocol::check::questions");
+    let what = "`cancel` asks a person; clients of MCP 2025-11-25 and older can answer only in a session, and the \
+                server opens none";
+    expect(builder(), Severity::Note, what).await;
+    for answerable in [
+        builder().legacy_sessions(),
+        builder().allow_confirmation_codes(),
+    ] {
+        let report = check(answerable).await;
+        assert_eq!(report.findings().len(), 0, "{report}");
+    }
 }
 
 #[actix_web::test]

@@ -254,7 +254,8 @@ async fn a_client_that_cannot_ask_does_not_run_the_tool() {
         json!({ "document_id": "d1", "pages": 3 }),
     );
     legacy.bearer(&ada).send().await.expect_tool_error(
-        "This call needs an answer of the user, but the server cannot ask through this connection.",
+        "This call needs an answer of the user, but the server cannot ask through this connection: its \
+         operator has not turned on sessions for clients of MCP 2025-11-25 and older.",
     );
     world.expect_runs(0);
 }

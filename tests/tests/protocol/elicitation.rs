@@ -502,7 +502,8 @@ async fn a_client_that_cannot_ask_gets_the_missing_capability() {
     let legacy = world.call(Era::Legacy, "book", json!({ "restaurant": "Noma" }));
     let legacy = legacy.bearer(&ada).send().await;
     legacy.expect_tool_error(
-        "This call needs an answer of the user, but the server cannot ask through this connection.",
+        "This call needs an answer of the user, but the server cannot ask through this connection: its \
+         operator has not turned on sessions for clients of MCP 2025-11-25 and older.",
     );
     let prompt = world.ask(Era::Legacy, "prompts/get", json!({ "name": "summarise" }));
     assert_eq!(

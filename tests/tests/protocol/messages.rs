@@ -147,7 +147,7 @@ mod tools {
     /// Summarise, with progress.
     #[mcp_prompt(permission = "org:documents:read")]
     async fn summarise(cx: &Context) -> String {
-        cx.progress(1, 1, "found");
+        cx.progress(1, 1, String::from("found"));
         "Summarise".to_owned()
     }
 

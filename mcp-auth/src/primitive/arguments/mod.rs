@@ -34,7 +34,7 @@ pub use self::values::{Field, Values};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument",
     label = "taken by value, so it would come from the client",
-    note = "values of the request or of the server are taken by reference: `&Org`, `&State<_>`",
+    note = "values of the request or of the server are taken by reference: write `&Caller`, `&Context`, `&Notifier`, `&Org` or `&State<_>`",
     note = "annotate your own type with `#[mcp_auth::data]`"
 )]
 pub trait Argument {}

@@ -1,7 +1,6 @@
 //! Requests that wait for answers: reads what the client sent with a request, and responds with the questions.
 
 use bytestring::ByteString;
-use serde_json::{Map, Value};
 
 use crate::identity::{Caller, Org, Unavailable, UrlOrg};
 use crate::primitive::{
@@ -15,6 +14,7 @@ use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::request_state::{Bound, Origin, RequestState, Unsealed};
 use super::super::{RefusedMessage, Response};
+use super::asking_route::{AskingRoute, Unasked};
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -192,6 +192,16 @@ impl Endpoint {
         }
     }
 
+    /// Returns the way on which the questions of a call reach the client.
+    pub(super) fn asking_route(&self, request: &Request<'_>, served: &Served) -> AskingRoute {
+        AskingRoute {
+            era: request.era,
+            in_session: request.session.is_some() && request.streams,
+            gives_sessions: self.sessions.is_some(),
+            takes_code: served.takes_code(),
+        }
+    }
+
     /// Responds with the questions that a function asks.
     pub(super) fn ask(
         &self,
@@ -217,15 +227,12 @@ impl Endpoint {
             let (tool, question) = (end.served.name(), question.message());
             return Ok(self.results.confirmation(id, era, tool, question, &code));
         }
-        let missing = missing(&asking);
-        if era == Era::Legacy && (!end.asks || !missing.is_empty()) {
-            return failed(NO_QUESTIONS);
-        }
-        if !missing.is_empty() {
-            return Err(RpcError::MissingCapability(missing).into());
-        }
-        if asking.rounds > MOST_ROUNDS {
-            return failed(TOO_MANY_ROUNDS);
+        match end.route.refusal(&asking) {
+            Some(Unasked::Lacks(missing)) if era == Era::Modern => {
+                return Err(RpcError::MissingCapability(missing).into());
+            }
+            Some(unasked) => return failed(unasked.text()),
+            None => {}
         }
         if era == Era::Legacy {
             return Err(Stopped::Asking(asking));
@@ -277,33 +284,10 @@ pub(super) fn origin<'a>(
     }
 }
 
-/// Returns the capabilities that the client lacks for these questions.
-fn missing(asking: &Asking) -> Map<String, Value> {
-    let mut missing = Map::new();
-    for question in asking.questions.values() {
-        if asking.client.has(question.ability) {
-            continue;
-        }
-        let (name, modes) = question.ability.capability();
-        match (missing.get_mut(name), modes) {
-            (Some(Value::Object(known)), Value::Object(modes)) => known.extend(modes),
-            (_, modes) => {
-                missing.insert(name.to_owned(), modes);
-            }
-        }
-    }
-    missing
-}
-
 const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or has expired; send the request again without \
      `requestState` and `inputResponses`";
 const USED_STATE: &str = "`requestState` was used before; send the request again without `requestState` and \
      `inputResponses`";
 const TOO_OFTEN: &str = "Too many confirmations in a short time; try again in a minute";
-const NO_QUESTIONS: &str =
-    "This call needs an answer of the user, but the server cannot ask through this connection.";
 const NOT_SENT: &str = "The questions could not be sent.";
 const TOO_LONG: &str = "The answers are too long.";
-const TOO_MANY_ROUNDS: &str = "The server asked too many questions.";
-/// The largest number of rounds of one request.
-const MOST_ROUNDS: u32 = 32;

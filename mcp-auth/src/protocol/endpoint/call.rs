@@ -184,7 +184,8 @@ impl Endpoint {
             },
             channel: channel.as_ref(),
         };
-        let end = move |outcome| record.end(outcome);
+        let route = self.asking_route(request, tool);
+        let end = move |outcome| route.end(outcome, &mut record);
         // The box keeps the futures of all requests small.
         let run = Box::pin(tool.call(proof, &env, input, (slot, running), end));
         let end = CallEnd {
@@ -197,7 +198,7 @@ impl Endpoint {
             url_org: request.url_org,
             arguments: Bound::Text(&arguments),
             is_retry,
-            asks: request.session.is_some() && request.streams,
+            route,
             has_head: true,
         };
         if as_task && let Some(channel) = channel {

@@ -12,6 +12,7 @@ use super::super::error::RpcError;
 use super::super::record::Ended;
 use super::super::request_state::Bound;
 use super::super::{RefusedMessage, Response};
+use super::asking_route::AskingRoute;
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -32,7 +33,7 @@ pub(super) struct OutlivingCall {
     /// The digest of the arguments. The arguments are a part of the body, whose bytes count in the budget of bodies.
     arguments: [u8; 32],
     is_retry: bool,
-    asks: bool,
+    route: AskingRoute,
 }
 
 impl OutlivingCall {
@@ -55,7 +56,7 @@ impl OutlivingCall {
             url_org: end.url_org.clone(),
             arguments: end.arguments.digest(),
             is_retry: end.is_retry,
-            asks: end.asks,
+            route: end.route,
         }
     }
 
@@ -99,7 +100,7 @@ impl OutlivingCall {
             url_org: &self.url_org,
             arguments: Bound::Digest(self.arguments),
             is_retry: self.is_retry,
-            asks: self.asks,
+            route: self.route,
             has_head: false,
         };
         self.endpoint.conclude(reply_to, end, outcome)

@@ -27,6 +27,7 @@ use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
 use super::list_watch::ListWatch;
 use super::message_stream::MessageStream;
+use super::reader::Cost;
 use super::reader::Reader;
 use super::session_updates::Updates;
 use super::target::Target;
@@ -240,10 +241,10 @@ impl Endpoint {
         }
     }
 
-    /// Responds to `resources/subscribe`. The guard decides as for `resources/read`: a caller who may not read the
-    /// resource gets the error for an unknown URI.
+    /// Responds to `resources/subscribe`. The guard and `authorize` decide as for `resources/read`: a caller who may not
+    /// read the resource gets the error for an unknown URI.
     pub(super) async fn subscribe(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
@@ -305,8 +306,18 @@ impl Endpoint {
             record.fail(UNDECIDED, Reference::new());
             RefusedMessage::Unavailable(unavailable)
         })?;
+        let org = org.org;
+        let reader = Reader {
+            org: org.as_ref().map(|org| org.id().to_owned()),
+            ..Reader::of_session(caller, request.url_org, request.party)
+        };
+        // The request itself has counted for the rates of the server.
+        if !Box::pin(self.may_read(&reader, &uri, Cost::Free)).await? {
+            record.repeat();
+            return Err(target.unknown(request.era).into());
+        }
         let memory = || self.config.streams.memory(request.party).ok();
-        match session.session().subscribe(org.org.as_ref(), &uri, memory) {
+        match session.session().subscribe(org.as_ref(), &uri, memory) {
             Ok(()) => {
                 record.close(DecisionOutcome::Allowed);
                 Ok(Results::empty(request.id))

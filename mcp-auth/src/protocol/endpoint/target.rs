@@ -10,6 +10,7 @@ use super::super::error::RpcError;
 use super::super::method::Method;
 use super::super::request_state::Bound;
 use super::super::sessions::StreamWriter;
+use super::asking_route::AskingRoute;
 
 /// The method of a request, which determines the form of the response.
 #[derive(Clone, Copy)]
@@ -62,8 +63,7 @@ pub(super) struct CallEnd<'a> {
     pub(super) arguments: Bound<'a>,
     /// True if the client sent answers or the state of an earlier round.
     pub(super) is_retry: bool,
-    /// True if the server can send requests to the client of a legacy session.
-    pub(super) asks: bool,
+    pub(super) route: AskingRoute,
     /// True if the head of the response is not sent yet.
     pub(super) has_head: bool,
 }

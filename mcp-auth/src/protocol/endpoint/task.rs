@@ -407,7 +407,8 @@ impl Endpoint {
         };
         log.has_arguments(&record.arguments);
         let input = Input::Arguments(record.arguments.as_str().into());
-        let ended = move |outcome| log.end(outcome);
+        let route = self.asking_route(request, &served);
+        let ended = move |outcome| route.end(outcome, &mut log);
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
         let end = CallEnd {
             served: &served,
@@ -419,7 +420,7 @@ impl Endpoint {
             url_org: request.url_org,
             arguments: Bound::Text(&record.arguments),
             is_retry: true,
-            asks: false,
+            route,
             has_head: false,
         };
         let run = TaskRun {

@@ -224,6 +224,85 @@ fn at_debug_every_limited_call_has_a_line_that_says_who() {
     assert_eq!(log.lines().filter(limited).count(), 3, "{log}");
 }
 
+mod asking {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use crate::primitive::{Context, ToolError};
+
+    /// Clear the archive.
+    #[mcp_auth_macros::mcp_tool(crate = crate, confirm = "Clear the archive?")]
+    async fn clear() {}
+
+    /// Ask another question in each run.
+    #[mcp_auth_macros::mcp_tool(crate = crate)]
+    async fn drift(cx: &Context) -> Result<(), ToolError> {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        cx.elicit::<()>(format!("Run {run}?")).await
+    }
+}
+
+/// Returns the lines at `info` of calls.
+fn lines_of_questions(calls: impl AsyncFnOnce(TestServer)) -> Vec<String> {
+    let log = logged_at(Level::INFO, || {
+        actix_web::rt::System::new().block_on(async {
+            let builder = ServerBuilder::of_package("mcp-auth", "0");
+            let builder = builder.tools_of(concat!(module_path!(), "::asking"));
+            calls(TestServer::of(builder)).await;
+        });
+    });
+    let lines = log.lines().filter(|line| line.contains(" tool="));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn at_info_a_question_that_reaches_nobody_has_a_line_with_the_reason() {
+    let lines = lines_of_questions(async |server| {
+        let ada = server.user("ada");
+        ada.clone()
+            .confirming()
+            .call("clear", json!({}))
+            .await
+            .expect_ok();
+        ada.clone().legacy().call("clear", json!({})).await;
+        ada.clone().call("clear", json!({})).await;
+        ada.clone().declining().call("clear", json!({})).await;
+        ada.cancelling().call("clear", json!({})).await;
+    });
+    let expected = [
+        r#"failed tool="clear" reason="the client cannot ask a person: a client of MCP 2025-11-25 or older needs a session; set `MCP_AUTH_LEGACY=sessions`""#,
+        r#"failed tool="clear" reason="the client cannot ask a person, because it lacks the capability""#,
+        r#"declined tool="clear" reason="Not confirmed: the user declined.""#,
+        r#"declined tool="clear" reason="Not confirmed: the user closed the question.""#,
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.contains(expected), "{expected} in {line}");
+    }
+}
+
+#[test]
+fn at_info_a_question_that_changes_from_run_to_run_has_a_line_for_each_run() {
+    let lines = lines_of_questions(async |server| {
+        let ada = server.user("ada").confirming();
+        let answer = ada.call("drift", json!({})).await;
+        answer.expect_error(
+            "The server asked too many questions. The function asked another question in each run; the text of a \
+             question must be the same in each run.",
+        );
+    });
+    // The first run asks, and each later run asks another question.
+    assert_eq!(lines.len(), 32, "{lines:#?}");
+    let (last, asked) = lines.split_last().unwrap();
+    let changed = r#"asked tool="drift" reason="the function asked another question than before; the text of a question must be the same in each run""#;
+    assert!(
+        asked.iter().all(|line| line.contains(changed)),
+        "{asked:#?}"
+    );
+    let too_many = r#"failed tool="drift" reason="the function asked too many questions; the text of a question must be the same in each run""#;
+    assert!(last.contains(too_many), "{last}");
+}
+
 async fn hang_up(legacy: bool) {
     let gate = Arc::new(Notify::new());
     let builder = ServerBuilder::of_package("mcp-auth", "0").tools_of(module_path!());

@@ -260,8 +260,13 @@ impl ClerkOptions {
         let read = |name: &str| self.variable(env, name);
         let key = Setting::read(in_code, "publishable_key", PUBLISHABLE_KEY, read);
         key.parse(|key, source| {
-            PublishableKey::parse(&key)
-                .map_err(|error| invalid(&codes::PUBLISHABLE_KEY_INVALID, source, &error, COPY_KEY))
+            PublishableKey::parse(&key).map_err(|error| {
+                let remedy = match key.trim().starts_with("sk_") {
+                    true => LOOKS_SECRET,
+                    false => COPY_KEY,
+                };
+                invalid(&codes::PUBLISHABLE_KEY_INVALID, source, &error, remedy)
+            })
         })
     }
 
@@ -354,6 +359,8 @@ fn check_kinds(
 pub(in crate::server) const COPY_MACHINE: &str = "copy it from the machine's page in the dashboard";
 pub(in crate::server) const UNSET_API_URL: &str =
     "unset it, unless you use another Backend API than Clerk's";
+const LOOKS_SECRET: &str = "this looks like the secret key, which belongs into `CLERK_SECRET_KEY`; copy the publishable key from the \
+     dashboard's API keys";
 const COPY_KEY: &str = "copy it from the dashboard's API keys";
 const FRONTEND_API_URL: &str = "CLERK_FRONTEND_API_URL";
 const FRONTEND_API_URL_OF_MCP_USE: &str = "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL";

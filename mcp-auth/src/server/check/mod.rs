@@ -10,6 +10,7 @@ mod evaluate;
 mod organizations;
 mod panics;
 mod probe;
+mod questions;
 mod registration;
 mod requirements;
 mod schemas;
@@ -38,6 +39,7 @@ use self::probe::Probe;
 pub(super) use self::address::address;
 pub(super) use self::organizations::organizations;
 pub(super) use self::panics::panics;
+pub(super) use self::questions::questions;
 pub(super) use self::schemas::schemas;
 
 /// Checks a configuration, and its instance if a setting names one.

@@ -108,6 +108,16 @@ mod tools {
     async fn secret_document(id: String) -> String {
         id
     }
+
+    /// A document of one user.
+    #[mcp_resource("docs://owned/{id}", authorize = owns(id, caller))]
+    async fn owned_document(id: String, caller: &mcp_auth::Caller) -> String {
+        format!("{id} of {}", caller.subject())
+    }
+
+    fn owns(id: &str, caller: &mcp_auth::Caller) -> bool {
+        caller.subject() == id
+    }
 }
 
 async fn world() -> (World, Gate) {
@@ -672,14 +682,19 @@ async fn a_client_subscribes_to_what_it_may_read() {
             .ask("resources/subscribe", json!({ "uri": uri }))
             .send()
     };
-    for uri in ["docs://open", "docs://secret/1"] {
+    for uri in ["docs://open", "docs://secret/1", "docs://owned/user_ada"] {
         let reply = subscribe(&ada, uri).await;
         assert_eq!(expect_result(Era::Legacy, "EmptyResult", &reply), json!({}));
     }
     subscribe(&grace, "docs://open").await.expect_status(200);
     // A resource that the caller may not read is answered like one that does not exist.
     let mut errors = Vec::new();
-    for uri in ["docs://secret/1", "docs://nothing", "x"] {
+    for uri in [
+        "docs://secret/1",
+        "docs://owned/user_ada",
+        "docs://nothing",
+        "x",
+    ] {
         let reply = subscribe(&grace, uri).await;
         let mut error = expect_error(Era::Legacy, 200, -32002, &reply)["error"].take();
         assert_eq!(error["data"]["uri"], uri);

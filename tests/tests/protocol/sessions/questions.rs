@@ -343,7 +343,7 @@ async fn a_client_that_declares_no_elicitation_is_not_asked() {
     let session = Session::of(&world, &ada, reply.header("mcp-session-id").unwrap());
     let reply = session.call("clear", json!({})).send().await;
     reply.expect_tool_error(
-        "This call needs an answer of the user, but the server cannot ask through this connection.",
+        "This call needs an answer of the user, but this client cannot ask the user.",
     );
 }
 
