@@ -4,7 +4,7 @@
 //!   [`questions`], [`notifications`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`check_your_instance`].
+//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`sessions`], [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
 //! The pages are the files of `docs/` in the repository.
@@ -41,6 +41,7 @@ pages! {
     local_clerk: "local-clerk.md",
     compile_times: "compile-times.md",
     speed: "speed.md",
+    operate: "operate.md",
     security: "security.md",
     connections: "connections.md",
     sessions: "sessions.md",

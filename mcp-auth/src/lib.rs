@@ -6,12 +6,13 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
+//! | `metrics` | `MCP_METRICS` and [`ServerBuilder::metrics`], an address at which Prometheus reads counters, as [Operate][operate] shows; adds the crate `prometheus-client` |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
-//! Both are off by default. A feature adds items and changes no authorization check. Each feature
-//! adds the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`.
-//! Switch `emulator` on for development only, as [the local Clerk][local-clerk] shows, and
-//! `testing` for tests only.
+//! All are off by default. A feature adds items and changes no authorization check. `emulator` and
+//! `testing` add the crate `clerk-emulator`, which issues tokens, and its dependencies. Switch
+//! `emulator` on for development only, as [the local Clerk][local-clerk] shows, and `testing` for
+//! tests only.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
@@ -74,6 +75,7 @@ mod http;
 mod identity;
 mod limits;
 mod loopback;
+mod metrics;
 mod primitive;
 #[cfg(test)]
 mod properties;

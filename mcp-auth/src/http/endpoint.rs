@@ -52,9 +52,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     };
     let response = match answer {
         Ok(response) => response,
-        Err(refused) => refuse(name, &refused, body).await,
+        Err(refused) => refuse(site, name, &refused, body).await,
     };
-    finish(head, origin, response)
+    finish(site, head, origin, response)
 }
 
 /// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request
@@ -77,8 +77,8 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
             Err(refusal) => (name, origin, refusal),
         },
     };
-    let response = refuse(name, &refused.into(), Incoming::new(body)).await;
-    Err(finish(head, origin, response))
+    let response = refuse(site, name, &refused.into(), Incoming::new(body)).await;
+    Err(finish(site, head, origin, response))
 }
 
 /// Makes all checks that precede reading the body.
@@ -89,14 +89,24 @@ async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(
     body_limit(site, declared, signed_in).map(drop)
 }
 
-async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
+async fn refuse(site: &Site, name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
+    site.metrics.refusal(refused.refusal.name());
+    if let Some(limit) = refused.refusal.limit() {
+        site.metrics.limit_hit(limit);
+    }
     let answer = refused.answer(&name.challenges);
     body.pass_over().await;
     body.end_with(answer)
 }
 
 /// Adds the headers of every response of the endpoint.
-fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) -> HttpResponse {
+fn finish(
+    site: &Site,
+    head: &RequestHead,
+    origin: Option<&str>,
+    mut response: HttpResponse,
+) -> HttpResponse {
+    site.metrics.response(response.status().as_u16());
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
@@ -223,6 +233,7 @@ async fn authenticate<'a>(
     };
     let token = BearerToken::new(text);
     if let Some(caller) = site.authenticator.cached(&token) {
+        site.metrics.token("cached");
         return Ok(Some((caller, text)));
     }
     let address = site.client(head);
@@ -232,7 +243,9 @@ async fn authenticate<'a>(
         fails_often: wait.is_some(),
     };
     // The box keeps the future of every request small.
-    match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
+    let verified = Box::pin(site.authenticator.authenticate_from(client, &token)).await;
+    count_token(site, &verified);
+    match verified {
         Ok(caller) => Ok(Some((caller, text))),
         // The issuer made this token, so the caller did not guess it, and it does not count as a
         // failure.
@@ -250,6 +263,20 @@ async fn authenticate<'a>(
             Err(Refusal::Unavailable(unavailable.retry_after))
         }
     }
+}
+
+/// Counts the result of a verification.
+fn count_token(site: &Site, verified: &Result<Caller, AuthError>) {
+    site.metrics.token(match verified {
+        Ok(_) => "accepted",
+        Err(AuthError::Invalid(error)) => {
+            site.metrics.refused_token(error.name());
+            "refused"
+        }
+        Err(AuthError::FailsOften | AuthError::OverBudget(_)) => "limited",
+        Err(AuthError::Misconfigured) => "misconfigured",
+        Err(AuthError::Unavailable(_)) => "unavailable",
+    });
 }
 
 /// Returns the largest permitted length of the body. Without a token the length is small, and zero

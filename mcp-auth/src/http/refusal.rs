@@ -77,6 +77,55 @@ pub(super) enum Refusal {
     UnsupportedMediaType,
 }
 
+impl Refusal {
+    /// Returns the name of the reason in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::Busy => "busy",
+            Self::BrokenBody => "broken_body",
+            Self::Contradiction => "contradiction",
+            Self::Failures(_) => "failures",
+            Self::Host => "host",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::Method(_) => "method",
+            Self::Misconfigured => "misconfigured",
+            Self::MoreScope(_) => "more_scope",
+            Self::NewTokens(_) => "new_tokens",
+            Self::NoEventsAccepted => "no_events_accepted",
+            Self::NoSession => "no_session",
+            Self::NoEvents => "no_events",
+            Self::NoThread => "no_thread",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Origin => "origin",
+            Self::SessionMissing => "session_missing",
+            Self::SeveralCredentials => "several_credentials",
+            Self::SignIn(_) => "sign_in",
+            Self::SlowBody => "slow_body",
+            Self::Subscriptions => "subscriptions",
+            Self::TokenInQuery => "token_in_query",
+            Self::TooLarge => "too_large",
+            Self::Unavailable(_) => "unavailable",
+            Self::UnknownEvent => "unknown_event",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+        }
+    }
+
+    /// Returns the setting of the limit that refused the request; `None` if there was another reason, or if another
+    /// module counts the limit.
+    pub(super) fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Bodies => Some("body_bytes_in_flight"),
+            Self::Failures(_) => Some("failed_authentications_per_minute"),
+            Self::SlowBody => Some("body_deadline"),
+            Self::Subscriptions => Some("subscriptions"),
+            Self::TooLarge => Some("body_limit"),
+            _ => None,
+        }
+    }
+}
+
 /// A refused request.
 #[derive(Debug)]
 pub(super) struct Refused {

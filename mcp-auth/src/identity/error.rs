@@ -205,6 +205,46 @@ impl TokenError {
     /// The number of reasons. The last reason has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
 
+    /// Every reason, in the order of the numbers.
+    #[cfg(any(test, feature = "metrics"))]
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Algorithm,
+        Self::AlgorithmNotPinned,
+        Self::AudienceMalformed,
+        Self::AudienceMismatch,
+        Self::AudienceMissing,
+        Self::AuthorizedParty,
+        Self::Class,
+        Self::Client,
+        Self::Claims,
+        Self::CriticalHeader,
+        Self::EmulatorKey,
+        Self::Expired,
+        Self::Time,
+        Self::Inactive,
+        Self::IssuedInFuture,
+        Self::Issuer,
+        Self::KeyScope,
+        Self::Kind,
+        Self::MachineMismatch,
+        Self::MachineUnknown,
+        Self::Malformed,
+        Self::NotActiveYet,
+        Self::Opaque,
+        Self::Pending,
+        Self::Revoked,
+        Self::SessionId,
+        Self::Signature,
+        Self::Subject,
+        Self::TooLarge,
+        Self::Type,
+        Self::Unknown,
+        Self::UnknownKey,
+        Self::UserBanned,
+        Self::UserGone,
+        Self::UserLocked,
+    ];
+
     /// Returns true if this reason applies only to tokens that the issuer signed or confirmed.
     /// Attackers cannot forge such tokens, so the limits for bad tokens do not count them. For
     /// example, a client with an expired token gets 401 and signs in again.
@@ -245,6 +285,47 @@ impl TokenError {
             | Self::Type
             | Self::Unknown
             | Self::UnknownKey => false,
+        }
+    }
+
+    /// Returns the name of the rule, which metrics and log lines show. Each rule has a name of its own.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Algorithm => "algorithm",
+            Self::AlgorithmNotPinned => "algorithm_not_pinned",
+            Self::AudienceMalformed => "audience_malformed",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::AudienceMissing => "audience_missing",
+            Self::AuthorizedParty => "authorized_party",
+            Self::Class => "class",
+            Self::Client => "client",
+            Self::Claims => "claims",
+            Self::CriticalHeader => "critical_header",
+            Self::EmulatorKey => "emulator_key",
+            Self::Expired => "expired",
+            Self::Time => "time",
+            Self::Inactive => "inactive",
+            Self::IssuedInFuture => "issued_in_future",
+            Self::Issuer => "issuer",
+            Self::KeyScope => "key_scope",
+            Self::Kind => "kind",
+            Self::MachineMismatch => "machine_mismatch",
+            Self::MachineUnknown => "machine_unknown",
+            Self::Malformed => "malformed",
+            Self::NotActiveYet => "not_active_yet",
+            Self::Opaque => "opaque",
+            Self::Pending => "pending",
+            Self::Revoked => "revoked",
+            Self::SessionId => "session_id",
+            Self::Signature => "signature",
+            Self::Subject => "subject",
+            Self::TooLarge => "too_large",
+            Self::Type => "type",
+            Self::Unknown => "unknown",
+            Self::UnknownKey => "unknown_key",
+            Self::UserBanned => "user_banned",
+            Self::UserGone => "user_gone",
+            Self::UserLocked => "user_locked",
         }
     }
 
@@ -290,3 +371,19 @@ impl TokenError {
 
 /// The time before a retry, after a failure that does not name a time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_list_and_has_a_name_of_its_own() {
+        for (place, error) in TokenError::ALL.into_iter().enumerate() {
+            assert_eq!(error as usize, place, "{error:?}");
+        }
+        let names: BTreeSet<_> = TokenError::ALL.map(TokenError::name).into();
+        assert_eq!(names.len(), TokenError::COUNT);
+    }
+}

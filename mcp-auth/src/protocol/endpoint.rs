@@ -36,6 +36,7 @@ mod config;
 mod converse;
 mod denial;
 mod freshness;
+mod gauges;
 mod list;
 mod listen;
 mod listening;
@@ -178,7 +179,10 @@ impl Endpoint {
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
             sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
-            log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
+            log: Arc::new(CallLog::new(
+                Arc::clone(&config.clock),
+                config.metrics.clone(),
+            )),
             config,
         }
     }
@@ -239,6 +243,7 @@ impl Endpoint {
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
+                self.config.metrics.request(UNREAD, "refused");
                 return Response::Refused {
                     id: None,
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
@@ -246,41 +251,59 @@ impl Endpoint {
             }
             Err((error, id)) => {
                 let answered = self.answered(mirrored, caller, url_org, &body);
+                let outcome = match answered {
+                    Some(Response::Accepted) => "accepted",
+                    Some(Response::Refused { .. }) => "refused",
+                    Some(_) | None => "error",
+                };
+                self.config.metrics.request(UNREAD, outcome);
                 return answered.unwrap_or_else(|| error.answer(id));
             }
         };
-        let id = message.id;
-        let refused = |refusal| Response::Refused {
-            id: id.map(str::to_owned),
-            refusal,
-        };
-        if caller.is_none() && !self.open_to_anonymous(&message) {
+        let responded = if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
-            return refused(RefusedMessage::SignIn { scopes });
-        }
-        if let Some(caller) = caller
+            Err(RefusedMessage::SignIn { scopes }.into())
+        } else if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
         {
-            let challenge = self.challenge(&denied, (caller, None), challenger);
-            return match (challenge, id) {
-                (Some(challenge), _) => refused(RefusedMessage::MoreScope(Box::new(WiderToken {
-                    denied,
-                    challenge,
-                }))),
-                (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
-                // This server ignores notifications, and they have no response.
-                (None, None) => Response::Accepted,
-            };
-        }
-        match self
-            .respond(mirrored, sender, url_org, &message, &body, challenger)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(Stopped::Refused(refusal)) => refused(refusal),
-            Err(Stopped::Error(error)) => error.answer(id),
+            self.lacking(denied, caller, &message, challenger)
+        } else {
+            self.respond(mirrored, sender, url_org, &message, &body, challenger)
+                .await
+        };
+        let (response, outcome) = match responded {
             // Only a call with a session asks so, and `respond` has answered it.
-            Err(Stopped::Asking(_)) => Response::Accepted,
+            Ok(Response::Accepted) | Err(Stopped::Asking(_)) => (Response::Accepted, "accepted"),
+            Ok(response) => (response, "ok"),
+            Err(Stopped::Refused(refusal)) => {
+                let id = message.id.map(str::to_owned);
+                (Response::Refused { id, refusal }, "refused")
+            }
+            Err(Stopped::Error(error)) => (error.answer(message.id), "error"),
+        };
+        self.config.metrics.request(&message.method, outcome);
+        response
+    }
+
+    /// Responds to a caller who lacks a scope that every request needs.
+    #[cold]
+    fn lacking(
+        &self,
+        denied: Denied,
+        caller: &Caller,
+        message: &Message<'_>,
+        challenger: &Challenger,
+    ) -> Result<Response, Stopped> {
+        self.config.metrics.denial(denied.kind());
+        let challenge = self.challenge(&denied, (caller, None), challenger);
+        match (challenge, message.id) {
+            (Some(challenge), _) => {
+                let wider = Box::new(WiderToken { denied, challenge });
+                Err(RefusedMessage::MoreScope(wider).into())
+            }
+            (None, Some(_)) => Err(RpcError::MissingScope(denied.to_string()).into()),
+            // This server ignores notifications, and they have no response.
+            (None, None) => Ok(Response::Accepted),
         }
     }
 
@@ -447,6 +470,9 @@ impl Endpoint {
         }
     }
 }
+
+/// The method of a message that could not be read, in metrics.
+const UNREAD: &str = "other";
 
 /// The error for a method that this server does not support.
 fn not_found(era: Era) -> Stopped {

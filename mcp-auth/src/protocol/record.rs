@@ -11,8 +11,10 @@ use tracing::Level;
 
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
-use crate::primitive::{Asking, Failure, LogName, Outcome, Output, Reference, Served};
+use crate::metrics::Metrics;
+use crate::primitive::{Asking, Failure, Fault, LogName, Outcome, Output, Reference, Served};
 
+use super::calls::Full;
 use super::rates::Limited;
 
 /// The clock and the throttles that the records of all calls share.
@@ -24,12 +26,14 @@ pub(super) struct CallLog {
     /// Throttles the lines of calls with a token that a limit refused, because one caller can cause
     /// any number of them.
     limited: LogThrottle,
+    metrics: Metrics,
 }
 
 impl CallLog {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         Self {
             clock,
+            metrics,
             anonymous: LogThrottle::default(),
             limited: LogThrottle::default(),
         }
@@ -45,6 +49,8 @@ pub(super) struct Record {
     org: Option<Org>,
     since: Duration,
     closed: bool,
+    /// True if metrics need not count the call, or no longer.
+    counted: bool,
 }
 
 /// The outcome of a call without a result, as the client sees it.
@@ -74,7 +80,26 @@ impl Record {
             org: None,
             since: log.clock.uptime(),
             closed: false,
+            counted: false,
         }
+    }
+
+    /// Makes the record of a decision without a call, such as a decision about a task or about a notification. Metrics
+    /// count its denials, but no call.
+    pub(super) fn open_for_decision(
+        log: &Arc<CallLog>,
+        served: &Arc<Served>,
+        caller: Option<&Caller>,
+    ) -> Self {
+        let mut record = Self::open(log, served, caller);
+        record.counted = true;
+        record
+    }
+
+    /// Makes a call of a decision, because the function runs.
+    pub(super) fn calls(&mut self) {
+        self.counted = false;
+        self.since = self.log.clock.uptime();
     }
 
     /// Sets the organization in which the caller acts.
@@ -94,6 +119,7 @@ impl Record {
         };
         Err(match failure {
             Failure::Arguments(text) => {
+                self.count("invalid");
                 self.fail("the arguments do not fit the schema", Reference::new());
                 Ended::Arguments(text)
             }
@@ -116,6 +142,7 @@ impl Record {
                     Ok(scopes) => {
                         // The function may have taken the scopes from its arguments, which are not logged.
                         let reason = "scope that the function needs";
+                        self.log.metrics.denial("scope");
                         self.report("denied", reason, Reference::new());
                         return Err(Ended::NeedsScopes(scopes));
                     }
@@ -130,11 +157,18 @@ impl Record {
                 self.fail(reason, request);
                 Ended::Error(error.into_text(self.served.log_name(), request))
             }
-            Failure::Fault(request) => {
+            Failure::Fault(request, fault) => {
+                self.count(match fault {
+                    Fault::Panicked => "panicked",
+                    Fault::Stopped => "cancelled",
+                    Fault::TimedOut => "timed_out",
+                });
                 self.fail(INTERNAL, request);
                 Ended::Fault(request.text())
             }
             Failure::NoThread => {
+                self.count("limited");
+                self.log.metrics.limit_hit("tool_threads");
                 self.fail(
                     "no thread was free for the function in time",
                     Reference::new(),
@@ -142,6 +176,7 @@ impl Record {
                 Ended::NoThread
             }
             Failure::Rules(text) => {
+                self.count("invalid");
                 self.fail(
                     "validation error: the arguments break rules",
                     Reference::new(),
@@ -154,6 +189,7 @@ impl Record {
     /// Logs an outcome that needs no attention, at `debug`.
     pub(super) fn close(&mut self, outcome: &'static str) {
         self.closed = true;
+        self.count(outcome);
         if enabled_at_debug() {
             self.write(outcome, None, None);
         }
@@ -161,12 +197,27 @@ impl Record {
 
     /// Logs the denial of a call.
     pub(super) fn deny(&mut self, denied: &Denied) {
+        self.log.metrics.denial(denied.kind());
         self.report("denied", &denied.in_log(), Reference::new());
     }
 
     /// Logs the limit that refused a call.
     pub(super) fn limit(&mut self, limited: Limited) {
+        self.log.metrics.limit_hit(limited.name());
         self.report(LIMITED, &limited.reason(), Reference::new());
+    }
+
+    /// Logs that too many calls are in flight.
+    pub(super) fn full(&mut self, full: Full) {
+        self.count(LIMITED);
+        self.log.metrics.limit_hit(full.limit());
+        self.fail(full.reason(), Reference::new());
+    }
+
+    /// Logs that the data for the decision cannot be looked up now.
+    pub(super) fn unavailable(&mut self, reason: &str) {
+        self.count("unavailable");
+        self.fail(reason, Reference::new());
     }
 
     /// Logs the failure of a call.
@@ -174,8 +225,20 @@ impl Record {
         self.report("failed", reason, request);
     }
 
+    /// Counts the call, unless it was counted before.
+    fn count(&mut self, outcome: &'static str) {
+        if !self.counted {
+            self.counted = true;
+            let meter = self.served.meter();
+            meter.count(outcome, || {
+                self.log.clock.uptime().saturating_sub(self.since)
+            });
+        }
+    }
+
     fn report(&mut self, outcome: &'static str, reason: &str, request: Reference) {
         self.closed = true;
+        self.count(outcome);
         if enabled_at_debug() {
             return self.write(outcome, Some(reason), Some(request));
         }
@@ -205,6 +268,7 @@ impl Record {
             duration = ?now.saturating_sub(self.since),
             %request,
             calls,
+            fact = (outcome == LIMITED).then_some("limit_hit"),
             "{outcome}"
         );
     }
@@ -264,7 +328,12 @@ pub(super) enum Kind {
 
 /// Logs the use of a name that does not exist. The name is not logged, because the caller chose it.
 /// The log contains only declared names.
-pub(super) fn unknown(kind: Kind, caller: Option<&Caller>) {
+pub(super) fn unknown(metrics: &Metrics, kind: Kind, caller: Option<&Caller>) {
+    metrics.unknown_call(match kind {
+        Kind::Prompt => "prompt",
+        Kind::Resource => "resource",
+        Kind::Tool => "tool",
+    });
     let Who {
         subject,
         actor,

@@ -128,6 +128,7 @@ impl ServerBuilder {
             builder: self,
             local_clerk: LocalClerkChoice::default(),
             load: settings.load,
+            monitoring: settings.monitoring,
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,

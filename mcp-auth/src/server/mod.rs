@@ -16,6 +16,9 @@ mod listen;
 mod log;
 mod macros;
 mod matrix;
+#[cfg(feature = "metrics")]
+mod monitor;
+mod observe;
 mod private_url;
 mod report;
 mod resolve;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "metrics")]
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
+    /// The lines about metrics.
+    metrics: Vec<String>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
@@ -75,6 +79,7 @@ impl Report {
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
+            metrics: Vec::new(),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -101,6 +106,16 @@ impl Report {
             self.enforced.push(line);
         }
         self
+    }
+
+    /// Adds the address of metrics. If other machines can reach it, also says what they read there.
+    #[cfg(feature = "metrics")]
+    pub(super) fn exposes_metrics_at(&mut self, address: SocketAddr) {
+        self.metrics.push(format!("http://{address}/metrics"));
+        if !address.ip().is_loopback() {
+            let line = "everyone who can connect to it reads the names of the tools, and the numbers of calls, denials and refused tokens";
+            self.metrics.push(line.to_owned());
+        }
     }
 
     /// Adds a line if another process cannot continue what this process began.
@@ -190,7 +205,11 @@ impl fmt::Display for Report {
                 "  state     {file} (keeps clients signed in; delete it to start afresh)"
             )?;
         }
-        for (head, lines) in [("enforced", &self.enforced), ("limits  ", &self.limits)] {
+        for (head, lines) in [
+            ("enforced", &self.enforced),
+            ("limits  ", &self.limits),
+            ("metrics ", &self.metrics),
+        ] {
             for (index, line) in lines.iter().enumerate() {
                 let head = if index == 0 { head } else { "        " };
                 writeln!(f, "  {head}  {line}")?;

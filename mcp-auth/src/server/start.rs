@@ -1,7 +1,10 @@
 //! Builds a server from its resolved configuration.
 
+#[cfg(feature = "metrics")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 
@@ -9,18 +12,22 @@ use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
+use crate::metrics::Metrics;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
 };
 
-use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
+use super::builder::{Load, LocalClerkChoice, Monitoring, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
 use super::error::chain;
 use super::finding::{Finding, Findings};
 use super::matrix::AccessMatrix;
+#[cfg(feature = "metrics")]
+use super::monitor::{self, Monitor};
+use super::observe::observe;
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
@@ -51,6 +58,11 @@ pub struct Server {
     site: Arc<Site>,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
+    /// How long the server accepts connections after it was told to stop.
+    pub(super) drain: Duration,
+    /// The server of metrics, if there is one.
+    #[cfg(feature = "metrics")]
+    pub(super) monitor: Option<Arc<Monitor>>,
     /// All calls to Clerk run on this runtime, which lives as long as the server.
     _io: Arc<IoRuntime>,
     #[cfg(feature = "emulator")]
@@ -91,6 +103,31 @@ impl Server {
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
+    }
+
+    /// Registers the probes `/healthz` and `/readyz`, which answer any `Host` without a token.
+    ///
+    /// ```no_run
+    /// use actix_web::App;
+    ///
+    /// # async fn example() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// let application = App::new().configure(server.probes()).configure(server.routes());
+    /// # let _ = application;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn probes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let site = Arc::clone(&self.site);
+        move |services| site.probes(services)
+    }
+
+    /// Returns the address of the metrics; `None` if the server has no metrics. If the configured port is 0, the address
+    /// has the port that the system chose.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(|monitor| monitor.address)
     }
 
     /// Returns the handle with which the application tells clients that a resource or a list changed.
@@ -163,6 +200,7 @@ pub(super) struct Parts {
     pub(super) canonical: Canonical,
     pub(super) gate: Gate,
     pub(super) load: Load,
+    pub(super) monitoring: Monitoring,
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
@@ -183,7 +221,12 @@ pub(super) async fn build(
     let settings = resolved.clerk.clone()?;
     let clock = clock(&mut resolved.builder);
     let io = Arc::new(io_thread()?);
-    let clerk = connect(&settings, &resolved.builder, &resolved.policy, &clock, &io)?;
+    let monitoring = resolved.settings.monitoring.clone();
+    let metrics = &monitoring.metrics;
+    #[cfg(feature = "metrics")]
+    let listener = monitoring.address.as_ref().map(monitor::bind).transpose()?;
+    let policy = &resolved.policy;
+    let clerk = connect(&settings, &resolved.builder, policy, &clock, &io, metrics)?;
     probe(&mut resolved, &settings, &clerk, &clock, false).await;
     resolved.findings.check()?;
     resolved.findings.log(&resolved.accepted);
@@ -200,12 +243,17 @@ pub(super) async fn build(
     };
     let canonical = resolved.settings.canonical?;
     let connections = resolved.settings.connections?;
-    let (site, report) = assemble(Parts {
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_mut, reason = "only metrics add a line")
+    )]
+    let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
         canonical,
         builder: resolved.builder,
         local_clerk: resolved.local_clerk,
         load: resolved.settings.load,
+        monitoring: monitoring.clone(),
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
@@ -214,10 +262,27 @@ pub(super) async fn build(
         identity,
         clock,
     })?;
+    let site = Arc::new(site);
+    observe(metrics, &site);
+    #[cfg(feature = "metrics")]
+    let monitor = match listener {
+        Some(listener) => {
+            let monitor = Monitor::serve(listener, Arc::clone(&site)).map_err(|error| {
+                let what = format!("metrics cannot be served: {}", chain(&error));
+                Finding::new(&codes::METRICS_LISTEN_FAILED, what)
+            })?;
+            report.exposes_metrics_at(monitor.address);
+            Some(Arc::new(monitor))
+        }
+        None => None,
+    };
     Ok(Server {
-        site: Arc::new(site),
+        site,
         connections: Arc::new(connections),
         report: Arc::new(report),
+        drain: monitoring.drain,
+        #[cfg(feature = "metrics")]
+        monitor,
         _io: io,
         #[cfg(feature = "emulator")]
         _emulator: settings.emulator,
@@ -233,6 +298,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         canonical,
         gate,
         load,
+        monitoring,
         proxies,
         registry,
         state_keys,
@@ -308,6 +374,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
             Arc::clone(&clock),
         ),
         tasks: Arc::new(tasks),
+        metrics: monitoring.metrics.clone(),
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),
@@ -333,6 +400,8 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         body_deadline: builder.limits.body_deadline,
         failures_per_minute: builder.limits.failures_per_minute,
         proxies,
+        answers_probes: monitoring.probes,
+        metrics: monitoring.metrics,
     });
     Ok((site, report))
 }
@@ -349,7 +418,7 @@ pub(super) fn matrix(
     env: &Environment<'_>,
 ) -> Result<AccessMatrix, Finding> {
     builder.scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
-    let registry = tools(builder)?;
+    let registry = tools(builder, &Metrics::default())?;
     // The settings in code decide which kinds of tokens are accepted, even if the keys for them are
     // not set yet.
     let keys = tokens::HeldKeys::of(builder, env, false);

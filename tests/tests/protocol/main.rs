@@ -30,6 +30,7 @@ mod envelope;
 mod eras;
 mod forms;
 mod guides;
+mod health;
 mod hold;
 mod in_process;
 mod kinds;
@@ -37,6 +38,7 @@ mod lifecycle;
 mod load;
 mod local;
 mod messages;
+mod metrics;
 mod organizations;
 mod outage;
 

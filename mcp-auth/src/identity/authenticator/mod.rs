@@ -13,9 +13,9 @@ use crate::identity::cache::TokenCache;
 use crate::identity::caller::{Caller, CallerContext};
 use crate::identity::confirm::{ConfirmationSource, Confirmations};
 use crate::identity::error::{AuthError, TokenError, Unavailable};
-use crate::identity::keys::{Keys, PublishedKey};
+use crate::identity::keys::{Fetches, Keys, PublishedKey};
 use crate::identity::log_throttle::LogThrottle;
-use crate::identity::lookup::Budget;
+use crate::identity::lookup::{Budget, Service};
 use crate::identity::people::People;
 use crate::identity::policy::TokenPolicy;
 use crate::identity::token::{BearerToken, Presented, Segments};
@@ -257,6 +257,29 @@ impl Authenticator {
         Ok(self.keys.count())
     }
 
+    /// Returns true if tokens can be verified now, as far as that is known. This function never waits.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.keys.is_ready()
+    }
+
+    /// Returns the number of known keys, without a fetch.
+    pub(crate) fn known_keys(&self) -> usize {
+        self.keys.known()
+    }
+
+    /// Returns how many fetches of the keys ended.
+    pub(crate) fn key_fetches(&self) -> Fetches {
+        self.keys.fetches()
+    }
+
+    /// Returns the services that are asked, with their names in metrics.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&'static str, &Arc<Service>)> {
+        let opaque = self.confirmations.as_ref();
+        let opaque = opaque.map(|confirmations| ("opaque_tokens", confirmations.service()));
+        let people = self.people.as_ref().map(|people| people.services());
+        opaque.into_iter().chain(people.into_iter().flatten())
+    }
+
     /// Returns true if the issuer has one of these keys.
     ///
     /// # Errors
@@ -390,7 +413,7 @@ impl Authenticator {
         let throttle = self.throttles.hints.get(error as usize);
         if let Some(refused) = throttle.and_then(|throttle| throttle.due(self.clock.uptime())) {
             let audience = self.policy.audience.accepted.first();
-            tracing::warn!(target: "mcp_auth", refused, audience, "{text}");
+            tracing::warn!(target: "mcp_auth", fact = error.name(), refused, audience, "{text}");
         }
     }
 
@@ -407,7 +430,8 @@ impl Authenticator {
             && !tracing::enabled!(target: "mcp_auth", Level::DEBUG)
         {
             let reason = error.reason();
-            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, "token refused");
+            let fact = error.name();
+            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, fact, "token refused");
         }
     }
 

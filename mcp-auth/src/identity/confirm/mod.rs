@@ -100,6 +100,11 @@ impl Confirmations {
         }))
     }
 
+    /// Returns the service that confirms tokens.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        self.0.tokens.service()
+    }
+
     /// Asks the issuer about a token and returns its caller. The kind of the token was checked
     /// before.
     ///

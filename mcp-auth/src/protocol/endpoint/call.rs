@@ -100,7 +100,10 @@ impl Endpoint {
             arguments = written.clone();
         }
         // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
-        let bound_org = self.bound_org(caller, org, tool, request).await?;
+        let bound_org = self.bound_org(caller, org, tool, request).await;
+        let bound_org = bound_org.inspect_err(|_| {
+            record.unavailable("the organization could not be looked up");
+        })?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
         let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
@@ -125,7 +128,7 @@ impl Endpoint {
         let running = match self.calls.enter(caller, org, request.party) {
             Ok(running) => running,
             Err(full) => {
-                record.fail(full.reason(), Reference::new());
+                record.full(full);
                 return Err(RefusedMessage::Busy.into());
             }
         };
@@ -278,6 +281,7 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(refused) = self.rates.take(counting).await {
+            self.config.metrics.limit_hit(refused.name());
             return self.limited(request, target, refused);
         }
         match target {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::{Clock, Organizations};
+use crate::metrics::Metrics;
 use crate::primitive::{Rate, Registry, States, Threads};
 
 use super::super::calls::Calls;
@@ -59,6 +60,7 @@ pub(crate) struct EndpointConfig {
     /// True if legacy clients get sessions.
     pub(crate) legacy_sessions: bool,
     pub(crate) streams: Streams,
+    pub(crate) metrics: Metrics,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,

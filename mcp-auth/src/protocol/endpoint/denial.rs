@@ -2,7 +2,7 @@
 
 use crate::guard::{Denied, NotAuthorized};
 use crate::identity::{Caller, Org};
-use crate::primitive::{Reference, Suggestions};
+use crate::primitive::Suggestions;
 
 use super::super::challenge::{Challenge, Challenger};
 use super::super::error::RpcError;
@@ -26,10 +26,7 @@ impl Endpoint {
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {
-                record.fail(
-                    "the data for the decision cannot be looked up now",
-                    Reference::new(),
-                );
+                record.unavailable("the data for the decision cannot be looked up now");
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
             NotAuthorized::Denied(denied) => denied,

@@ -137,9 +137,12 @@ impl Endpoint {
             party,
         };
         let taken = self.rates.take(counting).await;
-        taken.map_err(|limited| RpcError::Limited {
-            text: limited.to_string(),
-            retry_after: limited.retry_after(),
+        taken.map_err(|limited| {
+            self.config.metrics.limit_hit(limited.name());
+            RpcError::Limited {
+                text: limited.to_string(),
+                retry_after: limited.retry_after(),
+            }
         })
     }
 
@@ -222,7 +225,10 @@ impl Endpoint {
             counted.map_err(Undecided::Limited)?;
         }
         let running = self.calls.enter(caller, org, reader.party);
-        let running = running.map_err(|_| Undecided::Busy)?;
+        let running = running.map_err(|full| {
+            self.config.metrics.limit_hit(full.limit());
+            Undecided::Busy
+        })?;
         let values = values.into_iter();
         let values: Map<_, _> = values
             .map(|(name, value)| (name.to_owned(), Value::from(value)))
@@ -237,7 +243,7 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: None,
         };
-        let mut record = Record::open(&self.log, served, caller);
+        let mut record = Record::open_for_decision(&self.log, served, caller);
         record.acts_in(org);
         let answer = move |outcome| answer(outcome, record);
         served.call(proof, &env, input, running, answer).await
@@ -263,7 +269,7 @@ fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
         | Failure::Asking(_)
         | Failure::Denied(_)
         | Failure::Error(_)
-        | Failure::Fault(_)
+        | Failure::Fault(..)
         | Failure::Rules(_) => None,
     };
     let _ = record.end(Err(failure));

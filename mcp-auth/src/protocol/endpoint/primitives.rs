@@ -29,7 +29,7 @@ impl Endpoint {
             if !self.serves(List::Tools) {
                 return Err(not_found(request.era));
             }
-            record::unknown(Kind::Tool, caller);
+            record::unknown(&self.config.metrics, Kind::Tool, caller);
             return Err(RpcError::UnknownTool(shortened(&name)).into());
         };
         let arguments = raw(request.body, request.params.arguments()?);
@@ -56,7 +56,7 @@ impl Endpoint {
         let arguments = raw(request.body, request.params.arguments()?);
         let target = Target::Prompt { name: &name };
         let Some(served) = self.config.registry.find_prompt(&name) else {
-            record::unknown(Kind::Prompt, caller);
+            record::unknown(&self.config.metrics, Kind::Prompt, caller);
             return self.unknown(caller, request, target, None).await;
         };
         let used = Use {
@@ -81,7 +81,7 @@ impl Endpoint {
         request.era.check_name(request.mirrored, &uri)?;
         let target = Target::Resource { uri: &uri };
         let Some((served, values)) = self.config.registry.find_resource(&uri) else {
-            record::unknown(Kind::Resource, caller);
+            record::unknown(&self.config.metrics, Kind::Resource, caller);
             return self.unknown(caller, request, target, None).await;
         };
         let values = values.into_iter();

@@ -264,6 +264,7 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(limited) = self.rates.take(counting).await {
+            self.config.metrics.limit_hit(limited.name());
             return Err(Stopped::Error(RpcError::Limited {
                 text: limited.to_string(),
                 retry_after: limited.retry_after(),

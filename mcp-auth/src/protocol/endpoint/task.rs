@@ -182,7 +182,10 @@ impl Endpoint {
             org: None,
             party: request.party,
         };
-        self.rates.take(counting).await.map_err(limited)?;
+        self.rates.take(counting).await.map_err(|refused| {
+            self.config.metrics.limit_hit(refused.name());
+            limited(refused)
+        })?;
         Ok((caller, id))
     }
 
@@ -215,7 +218,7 @@ impl Endpoint {
         let served = self.config.registry.find(&record.tool);
         let served = served.filter(|served| served.task().is_some());
         let served = served.ok_or_else(unknown)?;
-        let mut log = Record::open(&self.log, served, Some(caller));
+        let mut log = Record::open_for_decision(&self.log, served, Some(caller));
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
@@ -306,7 +309,7 @@ impl Endpoint {
         })?;
         let in_flight = self.calls.enter(Some(caller), org, request.party);
         let in_flight = in_flight.map_err(|full| {
-            log.fail(full.reason(), Reference::new());
+            log.full(full);
             RefusedMessage::Busy
         })?;
         let Some(running) = self.config.tasks.enter(&stored.id) else {
@@ -341,6 +344,7 @@ impl Endpoint {
         };
         let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
+        log.calls();
         let ended = move |outcome| log.end(outcome);
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
         let end = CallEnd {

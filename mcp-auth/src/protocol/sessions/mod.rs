@@ -192,6 +192,11 @@ impl Sessions {
         self.find(owner, id).is_some() && self.lock().remove(key)
     }
 
+    /// Returns the number of open sessions.
+    pub(super) fn open_sessions(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
     /// Ends the stand-alone streams of all sessions, because the server is stopping.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);

@@ -6,6 +6,7 @@ pub(super) mod clerk;
 mod connections;
 mod limits;
 mod local_clerk;
+mod monitoring;
 mod organizations;
 mod proxies;
 mod schemas;
@@ -31,6 +32,7 @@ pub(super) use limits::Load;
 pub(super) use local_clerk::LocalClerkChoice;
 #[cfg(feature = "emulator")]
 pub(super) use local_clerk::People;
+pub(super) use monitoring::Monitoring;
 pub(super) use scopes::OFFLINE_ACCESS;
 pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
@@ -40,6 +42,7 @@ use clerk::ClerkOptions;
 use connections::ConnectionOptions;
 use limits::LimitOptions;
 use local_clerk::LocalClerkOptions;
+use monitoring::MonitoringOptions;
 use proxies::ProxyOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
@@ -55,6 +58,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         audience::VARIABLES,
         clerk::VARIABLES,
         local_clerk::VARIABLES,
+        monitoring::VARIABLES,
         proxies::VARIABLES,
         serving::VARIABLES,
         state_keys::VARIABLES,
@@ -163,6 +167,7 @@ pub struct ServerBuilder {
     pub(super) tasks: TaskOptions,
     pub(super) schemas: SchemaOptions,
     pub(super) local_clerk: LocalClerkOptions,
+    pub(super) monitoring: MonitoringOptions,
     #[cfg(feature = "testing")]
     pub(crate) clock: Option<std::sync::Arc<crate::clock::ManualClock>>,
 }
@@ -193,6 +198,7 @@ impl ServerBuilder {
             tasks: TaskOptions::default(),
             schemas: SchemaOptions::default(),
             local_clerk: LocalClerkOptions::default(),
+            monitoring: MonitoringOptions::default(),
             #[cfg(feature = "testing")]
             clock: None,
         }
