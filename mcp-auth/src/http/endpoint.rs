@@ -15,10 +15,11 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 use futures_util::stream;
+use tracing::Instrument;
 
 use crate::identity::{AuthError, BearerToken, Caller, Client, UrlOrg};
 use crate::limits::Party;
-use crate::protocol::{Header, RefusedMessage, Response, Sender, Status};
+use crate::protocol::{Header, RefusedMessage, RequestSpan, Response, Sender, Status};
 
 use super::bearer;
 use super::body::{Budget, Incoming, Unread};
@@ -32,6 +33,7 @@ use super::site::{Name, Site};
 
 /// Answers a request.
 pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> HttpResponse {
+    let span = RequestSpan::begin(head.method.as_str(), head.uri.path());
     let fields = Fields::of(head);
     let mut body = Incoming::new(body);
     if fields.switches {
@@ -46,7 +48,14 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             (name, origin, Ok(preflight(site, head)))
         }
         Ok((name, origin)) => {
-            let answer = respond(site, name, head, &fields, &mut body).await;
+            let answer = match &span {
+                None => respond(site, name, head, &fields, &mut body, None).await,
+                // The box keeps the future of every request small.
+                Some(span) => {
+                    let answer = respond(site, name, head, &fields, &mut body, Some(span));
+                    Box::pin(answer.instrument(span.span())).await
+                }
+            };
             (name, origin, answer)
         }
     };
@@ -54,6 +63,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
         Ok(response) => response,
         Err(refused) => refuse(site, name, &refused, body).await,
     };
+    if let Some(span) = &span {
+        span.answered(response.status().as_u16());
+    }
     finish(site, head, origin, response)
 }
 
@@ -138,6 +150,7 @@ async fn respond(
     head: &RequestHead,
     fields: &Fields<'_>,
     body: &mut Incoming,
+    span: Option<&RequestSpan>,
 ) -> Result<HttpResponse, Refused> {
     let declared = declared_length(fields.content_length);
     let is_post = head.method == Method::POST;
@@ -185,6 +198,7 @@ async fn respond(
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
                     token,
+                    span,
                 },
                 &url_org,
                 body,

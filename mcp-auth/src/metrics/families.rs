@@ -189,6 +189,12 @@ pub(super) const STATUSES: &[&str] = &[
     "500", "503", "other",
 ];
 
+/// Returns a method as the value of a label.
+pub(crate) fn method(name: &str) -> &'static str {
+    let known = METHODS.iter().find(|known| **known == name);
+    known.copied().unwrap_or("other")
+}
+
 /// Returns a status as the value of a label.
 pub(super) fn status(status: u16) -> &'static str {
     let mut digits = [b'0'; 3];

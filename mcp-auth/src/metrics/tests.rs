@@ -79,7 +79,7 @@ fn no_call_is_lost_among_eight_threads() {
     let text = metrics.scrape(Format::Prometheus);
     for line in [
         "mcp_auth_calls_total{kind=\"tool\",name=\"greet\",outcome=\"allowed\"} 8000",
-        "mcp_auth_call_duration_seconds_bucket{le=\"0.005\",kind=\"tool\",name=\"greet\"} 8000",
+        "mcp_auth_call_duration_seconds_bucket{kind=\"tool\",name=\"greet\",le=\"0.005\"} 8000",
         "mcp_auth_denials_total{requirement=\"role\"} 8000",
         "mcp_auth_requests_total{method=\"tools/call\",outcome=\"ok\"} 8000",
     ] {

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
+use crate::metrics;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
 use crate::primitive::{Asking, List, LogLevel, Served};
@@ -27,6 +28,7 @@ use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
+use super::span::RequestSpan;
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
@@ -83,6 +85,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) streams: bool,
     /// The token of the request.
     pub(crate) token: Option<&'a str>,
+    /// The span of the request; `None` if no subscriber is interested in it.
+    pub(crate) span: Option<&'a RequestSpan>,
 }
 
 /// A request whose era is known.
@@ -271,6 +275,15 @@ impl Endpoint {
             self.respond(mirrored, sender, url_org, &message, &body, challenger)
                 .await
         };
+        if let Some(span) = sender.span {
+            let error = match &responded {
+                Err(Stopped::Error(error)) => Some(error.code()),
+                Err(Stopped::Asking(_) | Stopped::Refused(_)) | Ok(_) => None,
+            };
+            let served = self.used_by(&message).map(|served| &**served);
+            let method = metrics::method(&message.method);
+            span.describe(method, served, mirrored, &body, error);
+        }
         let (response, outcome) = match responded {
             // Only a call with a session asks so, and `respond` has answered it.
             Ok(Response::Accepted) | Err(Stopped::Asking(_)) => (Response::Accepted, "accepted"),

@@ -16,6 +16,7 @@ use crate::primitive::{Asking, Failure, Fault, LogName, Outcome, Output, Referen
 
 use super::calls::Full;
 use super::rates::Limited;
+use super::span::record_outcome;
 
 /// The clock and the throttles that the records of all calls share.
 #[derive(Debug)]
@@ -229,6 +230,7 @@ impl Record {
     fn count(&mut self, outcome: &'static str) {
         if !self.counted {
             self.counted = true;
+            record_outcome(outcome);
             let meter = self.served.meter();
             meter.count(outcome, || {
                 self.log.clock.uptime().saturating_sub(self.since)

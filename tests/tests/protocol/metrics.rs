@@ -604,3 +604,84 @@ async fn a_port_of_metrics_that_is_taken_stops_the_start() {
     );
     assert!(error.ends_with("[metrics-listen-failed]"), "{error}");
 }
+
+#[actix_web::test]
+async fn facts_alerts_and_the_dashboard_use_metrics_that_exist() {
+    let (world, _) = world(|builder| builder).await;
+    world
+        .call(Era::Legacy, "delete", json!({}))
+        .bearer(&world.ada())
+        .send()
+        .await
+        .expect_status(200);
+    world
+        .call(Era::Legacy, "delete", json!({}))
+        .send()
+        .await
+        .expect_status(401);
+    let scrape = Scrape::of(&world).await;
+    let names = scrape.names();
+    let read = |file: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        fs::read_to_string(path).unwrap()
+    };
+    let page = read("docs/operate.md");
+    let (alerts, dashboard) = (
+        read("docs/operate/alerts.yml"),
+        read("docs/operate/dashboard.json"),
+    );
+    let mut used = 0;
+    for text in [&page, &alerts, &dashboard] {
+        for rest in text.split("mcp_auth_").skip(1) {
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            let name = format!("mcp_auth_{}", &rest[..end]);
+            let base = name.strip_suffix("_bucket").unwrap_or(&name);
+            assert!(names.contains(base), "there is no metric {name}");
+            used += 1;
+        }
+    }
+    assert!(used > 80, "the files are not read: {used}");
+    serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
+    // The page lists the alerts of the file, with their severity.
+    let in_file: BTreeSet<_> = alerts
+        .split("- alert: ")
+        .skip(1)
+        .map(|rule| {
+            let name = rule.lines().next().unwrap().to_owned();
+            let (_, severity) = rule.split_once("severity: ").unwrap();
+            let end = severity.find([',', ' ']).unwrap();
+            (name, severity[..end].to_owned())
+        })
+        .collect();
+    let listed: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `McpAuth"))
+        .map(|row| {
+            let mut cells = row.split(" | ");
+            let name = cells.next().unwrap().trim_end_matches('`');
+            (format!("McpAuth{name}"), cells.next().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(listed, in_file);
+    // A fact has one name: in the log, in the metric, and in the label of the alert.
+    let (_, facts) = page.split_once("| fact | metric |").unwrap();
+    let facts = facts
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with("| `"));
+    let facts: Vec<_> = facts.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(facts.len(), 7, "{facts:?}");
+    let source = crate::guides::source();
+    for fact in facts {
+        let of_token = format!("mcp_auth_tokens_refused_total{{reason=\"{fact}\"}}");
+        let in_log = source.contains(&format!("fact = \"{fact}\""))
+            || source.contains(&format!("then_some(\"{fact}\")"));
+        assert!(in_log || scrape.series.contains_key(&of_token), "{fact}");
+        let alert = format!("fact: {fact}");
+        assert!(
+            fact == "audience_mismatch" || alerts.contains(&alert),
+            "{fact}"
+        );
+    }
+}
