@@ -173,10 +173,22 @@ impl Recorder {
             add(&of::OUTGOING_DURATION, &[name], durations);
         }
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that listens at two addresses has two sources of one series.
+        let mut sums = Vec::<(&Watched, u64)>::new();
         for one in watched.iter() {
+            let value = (one.read)();
+            let is_same = |other: &Watched| {
+                std::ptr::eq(other.family, one.family) && other.label == one.label
+            };
+            match sums.iter_mut().find(|(other, _)| is_same(other)) {
+                Some((_, sum)) => *sum += value,
+                None => sums.push((one, value)),
+            }
+        }
+        for (one, sum) in sums {
             let label = [one.label];
             let labels = label.get(..one.family.labels.len()).unwrap_or_default();
-            add(one.family, labels, Value::Number((one.read)()));
+            add(one.family, labels, Value::Number(sum));
         }
         add(&of::RECEIVED, &[], Value::Number(self.received.get()));
         add(&of::SENT, &[], Value::Number(self.sent.get()));

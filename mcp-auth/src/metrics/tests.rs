@@ -154,3 +154,18 @@ fn counters_that_are_off_write_nothing() {
     assert_eq!(off.scrape(Format::Prometheus), "");
     assert!(!off.is_on());
 }
+
+#[test]
+fn two_sources_of_one_series_are_one_series() {
+    let metrics = metrics();
+    for value in [3, 4] {
+        metrics.watch(&CONNECTIONS, "", move || value);
+        metrics.watch(&KEY_REFRESHES, "ok", move || value);
+    }
+    metrics.watch(&KEY_REFRESHES, "failed", || 1);
+    let text = metrics.scrape(Format::Prometheus);
+    assert!(text.contains("\nmcp_auth_connections 7\n"), "{text}");
+    assert!(text.contains("{result=\"ok\"} 7\n"), "{text}");
+    assert!(text.contains("{result=\"failed\"} 1\n"), "{text}");
+    assert_eq!(text.matches("\nmcp_auth_connections ").count(), 1);
+}

@@ -64,7 +64,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // The command is sent at once. Nobody waits until it is carried out.
+        // The call sends the command at once. This code does not wait for the end of the server.
         drop(self.handle.stop(false));
     }
 }

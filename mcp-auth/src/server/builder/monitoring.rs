@@ -182,3 +182,71 @@ fn counting(
 
 /// The longest time before the shutdown, in seconds.
 const LONGEST_DRAIN: f64 = 3600.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(variables: &[(&str, &str)]) -> (Result<Monitoring, String>, Findings) {
+        let value = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let mut findings = Findings::default();
+        let options = MonitoringOptions::default();
+        let resolved = options.resolve(&Environment::of(&value), ("name", "1"), &mut findings);
+        (
+            resolved.map_err(|finding| finding.what().to_owned()),
+            findings,
+        )
+    }
+
+    #[test]
+    fn without_a_setting_there_are_no_metrics_no_probes_and_no_delay() {
+        let (resolved, _) = resolve(&[]);
+        let resolved = resolved.unwrap();
+        assert!(!resolved.metrics.is_on() && !resolved.probes);
+        assert_eq!(resolved.drain, Duration::ZERO);
+        let (resolved, _) = resolve(&[("MCP_HEALTH", "on"), ("MCP_DRAIN_SECONDS", "2.5")]);
+        let resolved = resolved.unwrap();
+        assert!(resolved.probes);
+        assert_eq!(resolved.drain, Duration::from_millis(2_500));
+    }
+
+    #[test]
+    fn a_malformed_value_is_named_with_its_variable() {
+        for (variables, what) in [
+            (
+                &[("MCP_METRICS", "localhost")][..],
+                "MCP_METRICS is `localhost`: an address and a port are expected, such as `127.0.0.1:9464`",
+            ),
+            (
+                &[("MCP_HEALTH", "yes")],
+                "MCP_HEALTH is `yes`: `on` or `off` is expected",
+            ),
+            (
+                &[("MCP_DRAIN_SECONDS", "-1")],
+                "MCP_DRAIN_SECONDS is `-1`: a number from 0 to 3600 is expected",
+            ),
+            (
+                &[("MCP_DRAIN_SECONDS", "inf")],
+                "MCP_DRAIN_SECONDS is `inf`: a number from 0 to 3600 is expected",
+            ),
+        ] {
+            assert_eq!(resolve(variables).0.unwrap_err(), what);
+        }
+    }
+
+    #[test]
+    fn an_address_counts_or_warns_that_the_program_cannot_count() {
+        let (resolved, findings) = resolve(&[("MCP_METRICS", "127.0.0.1:9464")]);
+        let is_built = cfg!(feature = "metrics");
+        assert_eq!(resolved.unwrap().metrics.is_on(), is_built);
+        let report = findings.report(String::new(), &[]).to_string();
+        assert_eq!(
+            report.contains("[metrics-not-built]"),
+            !is_built,
+            "{report}"
+        );
+    }
+}
