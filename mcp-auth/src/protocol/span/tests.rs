@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -25,7 +25,8 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        written.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -50,8 +51,8 @@ fn spans(filter: &str, work: impl AsyncFnOnce(&TestServer)) -> Vec<String> {
             work(&TestServer::of(builder)).await;
         });
     });
-    let bytes = written.0.lock().unwrap().clone();
-    let text = String::from_utf8(bytes).unwrap();
+    let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = String::from_utf8_lossy(&bytes);
     text.lines().map(str::to_owned).collect()
 }
 
