@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The system's time in Unix seconds; 0 if the clock is set to a time before 1970.
+/// The system's time in Unix seconds. 0 if the clock is set to a time before 1970.
 #[expect(
     clippy::disallowed_methods,
     reason = "only this module reads the system clock"

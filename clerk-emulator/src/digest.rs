@@ -24,7 +24,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Whether this is the digest of `text`, in constant time.
+    /// Returns true if this is the digest of `text`. The comparison takes constant time.
     pub(crate) fn is_of(&self, text: &str) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &Self::of(text).0).is_ok()
     }

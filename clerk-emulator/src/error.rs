@@ -37,8 +37,8 @@ pub enum Error {
     /// An MCP server cannot be registered.
     #[error(transparent)]
     McpServer(#[from] McpServerError),
-    /// The address is not a loopback address. Anybody who reaches an emulator can sign in as
-    /// anyone, so it must not be reachable from other machines.
+    /// The address is not a loopback address. Anybody who can connect to an emulator can sign in as any user, so other
+    /// machines must not be able to connect.
     #[error("{address} is not a loopback address; the emulator listens on loopback addresses only")]
     NotLoopback {
         /// The requested address.
@@ -54,7 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The state file exists, and its content is not the state of an emulator.
-    #[error("{} holds no emulator state; remove the file, so that a new one is created", path.display())]
+    #[error("{} does not contain the state of an emulator; remove the file, so that a new file is created", path.display())]
     StateFileContent {
         /// The file.
         path: PathBuf,
@@ -65,8 +65,8 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// Other users can read the state file. This is checked on Unix only.
-    #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new one is created", path.display())]
+    /// Other users can read the state file. Only Unix has this check.
+    #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new file is created", path.display())]
     StateFileMode {
         /// The file.
         path: PathBuf,
@@ -140,8 +140,8 @@ pub enum MintError {
         /// The slug as requested.
         slug: String,
     },
-    /// The claims lack a claim of an OAuth access token, or one has the wrong type.
-    #[error("the claims are not those of an OAuth access token")]
+    /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
+    #[error("the claims are not the claims of an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
     #[error("`{field}` does not apply to a token of kind `{kind}`")]
@@ -151,7 +151,7 @@ pub enum MintError {
         /// The requested kind.
         kind: TokenKind,
     },
-    /// The request does not name the principal of the token.
+    /// The request does not name the user, organization or machine of the token.
     #[error("a token of kind `{kind}` needs {field}")]
     Incomplete {
         /// The missing field, for example `` `user` ``.
@@ -165,7 +165,7 @@ pub enum MintError {
         /// The requested kind.
         kind: TokenKind,
     },
-    /// The person is not a member of the organization, so Clerk would not issue such a token.
+    /// The person is not a member of the organization, so Clerk would not issue the token.
     #[error("`{user}` is not a member of `{organization}` (organizations of `{user}`: {known})")]
     NotAMember {
         /// The person.
@@ -181,7 +181,7 @@ pub enum MintError {
         /// `header` or `claims`.
         part: &'static str,
     },
-    /// The machine may not talk to the other machine, so Clerk would not issue such a token.
+    /// The machine may not talk to the other machine, so Clerk would not issue the token.
     #[error("`{machine}` may not talk to `{other}` (it may talk to: {known})")]
     NotScoped {
         /// The machine.
@@ -191,7 +191,7 @@ pub enum MintError {
         /// The ids of the machines that `machine` may talk to.
         known: String,
     },
-    /// A member has a permission that a session token cannot carry.
+    /// A member has a permission that a session token cannot contain.
     #[error(
         "a session token cannot carry `{permission}`: it is not of the form `org:<feature>:<action>`"
     )]

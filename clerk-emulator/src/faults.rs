@@ -57,7 +57,7 @@ impl Fault {
         }
     }
 
-    /// Delays responses by `latency`. The delays of several such faults add up.
+    /// Delays responses by `latency`. The delays of several latency faults add up.
     #[must_use]
     pub fn latency(latency: Duration) -> Self {
         Self {
@@ -197,7 +197,7 @@ impl Faults {
         (latency, failure)
     }
 
-    /// Ignores poisoning: a panic cannot leave this state half-changed.
+    /// Ignores poisoning, because a panic cannot leave this state half-changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,9 +213,9 @@ const KEYS_AND_BACKEND: [&str; 5] = [
     "/oauth_applications/",
 ];
 
-/// The maximal number of counted paths, which bounds the memory of an emulator that runs for days.
+/// The maximal number of counted paths. It bounds the memory of an emulator that runs for days.
 const MAX_PATHS: usize = 10_000;
-/// The maximal number of faults. Adding one more removes the oldest.
+/// The maximal number of faults. Adding another fault removes the oldest fault.
 const MAX_FAULTS: usize = 100;
 /// The longest path that is counted, in bytes.
 const MAX_PATH: usize = 256;

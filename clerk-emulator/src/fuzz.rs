@@ -1,7 +1,7 @@
 //! Checks of the parsers of forms, token requests and client metadata. The fuzzers of this
 //! repository and the test that runs their corpora call them.
 //!
-//! A function panics only if the parser broke a rule.
+//! A function panics only if the parser breaks a rule.
 
 #![expect(
     clippy::indexing_slicing,
@@ -32,7 +32,7 @@ pub const TARGETS: [(&str, Target); 3] = [
     ("emulator_token", token),
 ];
 
-/// Checks that a form never gives a client a scope that the instance lacks, and that the response
+/// Checks a form of the sign-in page: the client never gets a scope that the instance does not have, and the response
 /// goes to a redirect URI of the client or to loopback.
 pub fn form(bytes: &[u8]) {
     let fields = Fields::parse(bytes);

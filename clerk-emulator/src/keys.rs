@@ -1,5 +1,4 @@
-//! The signing key and the secret key of an instance. Both are random; the source contains no
-//! constant key.
+//! The signing key and the secret key of an instance. Both keys are random. The source contains no constant key.
 
 use std::fmt;
 
@@ -18,8 +17,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, MintError};
 
-/// The secret key of the Backend API, `sk_test_…`, or the secret key of a machine, `ak_…`. `Debug`
-/// does not show the key.
+/// The secret key of the Backend API, `sk_test_…`, or the secret key of a machine, `ak_…`. `Debug` does not print the
+/// key.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance};
@@ -42,7 +41,7 @@ impl SecretKey {
         text.starts_with("sk_test_").then_some(Self(text))
     }
 
-    /// The secret key of a machine, derived from this key. It changes only if this key changes.
+    /// The secret key of a machine, which is derived from this key. It changes only if this key changes.
     pub(crate) fn of_machine(&self, id: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
         Self(format!(
@@ -51,12 +50,12 @@ impl SecretKey {
         ))
     }
 
-    /// Whether `sent` is this key, in constant time.
+    /// Returns true if `sent` is this key. The comparison takes constant time.
     pub(crate) fn is(&self, sent: &str) -> bool {
         constant_time::verify_slices_are_equal(sent.as_bytes(), self.0.as_bytes()).is_ok()
     }
 
-    /// The key itself.
+    /// Returns the key itself.
     ///
     /// # Security
     ///
@@ -92,7 +91,7 @@ impl SigningKey {
         })
     }
 
-    /// A key from a state file; `None` if no emulator generated it.
+    /// A key from a state file. `None` if no emulator generated the key.
     pub(crate) fn from_stored(kid: String, pkcs8: &[u8]) -> Option<Self> {
         let pair = rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
         // Clerk's SDKs import RSA-2048 only.
@@ -187,7 +186,7 @@ pub(crate) fn random_hex<const N: usize>() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The prefix of every key id, by which a verifier in production can refuse an emulator's key.
+/// The prefix of every key id. A verifier in production can refuse keys with this prefix.
 const KID_PREFIX: &str = "ins_emulator_";
 
 #[cfg(test)]

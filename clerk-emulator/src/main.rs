@@ -113,7 +113,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments; `None` if help is requested.
+    /// Reads the arguments. `None` if help is requested.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut parsed = Self {
             port: DEFAULT_PORT,

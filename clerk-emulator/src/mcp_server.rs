@@ -1,9 +1,8 @@
-//! The URLs of registered MCP servers: which URLs can be registered, and which `resource` names a
+//! The URLs of registered MCP servers. The module decides which URLs can be registered, and which `resource` names a
 //! registered server.
 //!
-//! In Clerk's dashboard the servers are under *Agents → MCP servers*. The module compares URLs as
-//! text. A URL parser would treat `/a/../mcp` as `/mcp` and `0x7f.1` as `127.0.0.1`, which Clerk is
-//! not known to do.
+//! In Clerk's dashboard the servers are under *Agents → MCP servers*. The module compares URLs as text. A URL parser
+//! would treat `/a/../mcp` as `/mcp` and `0x7f.1` as `127.0.0.1`. It is not known whether Clerk does so.
 
 use url::{Host, Url};
 
@@ -20,8 +19,8 @@ pub(crate) fn check(url: &str) -> Result<(), McpServerError> {
     }
 }
 
-/// Whether `resource` names the registered `server`. The comparison ignores a query in `resource`,
-/// an explicit default port, and the case of scheme and host.
+/// Returns true if `resource` names the registered `server`. The comparison ignores a query in `resource`, an explicit
+/// default port, and the case of scheme and host.
 pub(crate) fn is_same(server: &str, resource: &str) -> bool {
     comparable(server).is_some_and(|server| Some(server) == comparable(resource))
 }

@@ -29,7 +29,7 @@ pub(crate) struct OpaqueToken {
     pub(crate) claims: Option<Map<String, Value>>,
     /// The time of issue, in Unix seconds.
     pub(crate) issued: i64,
-    /// The time of expiry, in Unix seconds; `None` if the token never expires.
+    /// The time of expiry, in Unix seconds. `None` if the token never expires.
     pub(crate) expires: Option<i64>,
     pub(crate) revoked: Option<Revocation>,
     /// Whether the token was verified. State files of earlier versions lack this member.
@@ -37,7 +37,7 @@ pub(crate) struct OpaqueToken {
     pub(crate) is_used: bool,
 }
 
-/// The time at which a token was revoked, in Unix seconds, and the reason in the request.
+/// When and why a token was revoked. The time is in Unix seconds, and the reason comes from the request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Revocation {
     pub(crate) at: u64,
@@ -59,8 +59,8 @@ impl OpaqueKind {
         }
     }
 
-    /// A new secret. Like Clerk's API keys, it contains characters that are not allowed in a URL or
-    /// an identifier.
+    /// A new secret. Like Clerk's API keys, the secret contains characters that are not allowed in a URL or an
+    /// identifier.
     fn new_secret(self) -> Result<String, MintError> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).map_err(|_| MintError::Random)?;
@@ -76,7 +76,7 @@ impl OpaqueTokens {
     /// Stores a token and returns its secret.
     pub(crate) fn add(&mut self, token: OpaqueToken) -> Result<String, MintError> {
         let secret = token.kind.new_secret()?;
-        // Tokens that expired long ago are removed. After that they are unknown instead of expired.
+        // Tokens that expired long ago are removed. A removed token is unknown instead of expired.
         self.by_digest.retain(|_, known| {
             let expires = known.expires.map(|at| at.saturating_add(EXPIRED_RETENTION));
             expires.is_none_or(|at| at > token.issued)
@@ -151,8 +151,7 @@ impl OpaqueToken {
     }
 }
 
-/// Makes room for one more entry: removes entries, the smallest `order` first, until fewer than
-/// `most` are left.
+/// Makes room for one more entry. Removes the entries with the smallest `order` until fewer than `most` are left.
 pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     all: &mut BTreeMap<K, V>,
     most: usize,
@@ -167,8 +166,8 @@ pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     }
 }
 
-/// The maximal number of opaque tokens, which bounds the memory of an instance and its state file.
-/// Clerk has no such limit; development needs far fewer tokens.
+/// The maximal number of opaque tokens. It bounds the memory of an instance and its state file. Clerk has no such
+/// limit, but development needs far fewer tokens.
 pub(crate) const MAX_TOKENS: usize = 10_000;
 /// The time for which an expired token is stored, in seconds: a day.
 pub(crate) const EXPIRED_RETENTION: i64 = 86_400;

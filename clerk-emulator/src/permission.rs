@@ -10,21 +10,20 @@ pub(crate) struct Permission<'a> {
 }
 
 impl<'a> Permission<'a> {
-    /// Parses a key; `None` if a session token could not carry it.
+    /// Parses a key. `None` if a session token could not contain the permission.
     pub(crate) fn parse(key: &'a str) -> Option<Self> {
         let (feature, action) = key.strip_prefix("org:")?.split_once(':')?;
         (is_word(feature) && is_word(action)).then_some(Self { feature, action })
     }
 
-    /// Whether the permission is one of Clerk's system permissions (`org:sys_…`), which session
-    /// tokens never carry.
+    /// Returns true for Clerk's system permissions (`org:sys_…`), which session tokens never contain.
     pub(crate) fn is_system(self) -> bool {
         self.feature.starts_with("sys_")
     }
 }
 
-/// Whether `text` consists of letters, digits, `_` and `-`. Such a name cannot contain a separator
-/// of a list or a claim.
+/// Returns true if `text` consists of letters, digits, `_` and `-`. Such a name cannot contain a separator of a list or
+/// a claim.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -37,17 +36,16 @@ pub(crate) fn is_word(text: &str) -> bool {
 pub(crate) struct Packed {
     /// The claim `fea`.
     pub(crate) features: String,
-    /// The claim `o.per`; empty without permissions.
+    /// The claim `o.per`. Empty if there are no permissions.
     pub(crate) actions: String,
-    /// The claim `o.fpm`; empty without permissions.
+    /// The claim `o.fpm`. Empty if there are no permissions.
     pub(crate) masks: String,
 }
 
 /// Packs `permissions` for a session token of version 2.
 ///
-/// Clerk's SDKs differ: some assign the k-th mask to the k-th feature of the organization, others
-/// to the k-th feature of the whole list. This function lists only features of the organization, so
-/// all SDKs read the same permissions.
+/// Clerk's SDKs differ. Some assign the k-th mask to the k-th feature of the organization, others to the k-th feature
+/// of the whole list. This function lists only features of the organization, so all SDKs read the same permissions.
 pub(crate) fn pack(permissions: &[Permission<'_>]) -> Packed {
     let mut features: Vec<&str> = Vec::new();
     let mut actions: Vec<&str> = Vec::new();

@@ -42,14 +42,14 @@ use serde_json::Value;
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
-    /// The user that the token is for: a username or an id.
+    /// The user for whom the token is minted: a username or an id.
     pub user: Option<String>,
-    /// The organization that the token is for: a slug or an id. The user must be a member. An API
-    /// key has a user or an organization, not both.
+    /// The organization for which the token is minted: a slug or an id. The user must be a member. An API key has
+    /// either a user or an organization.
     pub org: Option<String>,
-    /// The machine that the token is for, M2M only: a name or an id.
+    /// The machine for which the token is minted, M2M only: a name or an id.
     pub machine: Option<String>,
-    /// The kind of token; `oauth` by default.
+    /// The kind of token. The default is `oauth`.
     #[serde(default)]
     pub kind: TokenKind,
     /// The format of an OAuth access token or an M2M token. By default an OAuth access token has
@@ -74,27 +74,26 @@ pub struct TokenRequest {
     /// (session) or never (API key). With zero or a negative number the token has already expired,
     /// and its time of issue is one lifetime before its expiry.
     pub expires_in: Option<i64>,
-    /// The OAuth client, OAuth only; `client_emulator` by default.
+    /// The OAuth client, OAuth only. The default is `client_emulator`.
     pub client_id: Option<String>,
     /// The id of the person who acts in the user's name (the claim `act`), OAuth and session only.
     /// By default the token has no actor.
     pub actor: Option<String>,
     /// The origin that requested the token, session only. The default is
-    /// [`Settings::session_origin`](crate::Settings::session_origin), or `http://localhost:3000` if
-    /// that is not set.
+    /// [`Settings::session_origin`](crate::Settings::session_origin), or `http://localhost:3000` if this setting is
+    /// `None`.
     pub azp: Option<String>,
-    /// Features that are added to the features of the permissions and of the directory, session
-    /// only. A feature is written `org:export`, `user:export`, or `export` for both owners, or in
-    /// Clerk's form `o:export`, `u:export` or `ou:export`. In JSON they are a list, or a text with
-    /// commas between the features.
+    /// Features that are added to the features of the permissions and of the directory, session only. A feature is
+    /// written `org:export`, `user:export`, or `export` for both owners, or in Clerk's form `o:export`, `u:export` or
+    /// `ou:export`. In JSON the features are a list, or a text with commas between the features.
     #[serde(default, deserialize_with = "slugs")]
     pub features: Vec<String>,
-    /// The plans, session only, written like the features. By default they are the plans of the
-    /// directory, and `free` for a user or organization without a plan.
+    /// The plans, session only, written like the features. The default is the plans of the directory, and `free` for a
+    /// user or organization without a plan.
     #[serde(default, deserialize_with = "slugs")]
     pub plans: Vec<String>,
-    /// The minutes since the first and the second factor were verified, session only. -1 means
-    /// never. `[0, -1]` by default. A query contains them as `30,-1`.
+    /// The minutes since the first and the second factor were verified, session only. -1 means never. The default is
+    /// `[0, -1]`. A query contains the minutes as `30,-1`.
     #[serde(default, deserialize_with = "factor_ages")]
     pub factor_ages: Option<[f64; 2]>,
 }
@@ -167,7 +166,7 @@ impl TokenRequest {
         self
     }
 
-    /// Requests a JWT; OAuth and M2M only.
+    /// Requests a JWT. Only for OAuth and M2M tokens.
     #[must_use]
     pub fn jwt(mut self) -> Self {
         self.format = Some(TokenFormat::Jwt);
@@ -196,7 +195,7 @@ impl TokenRequest {
         self
     }
 
-    /// Sets custom claims, a JSON object; M2M tokens and API keys only.
+    /// Sets custom claims, a JSON object. Only for M2M tokens and API keys.
     #[must_use]
     pub fn claims(mut self, claims: impl Into<Value>) -> Self {
         self.claims = Some(claims.into());
@@ -210,36 +209,36 @@ impl TokenRequest {
         self
     }
 
-    /// Sets the OAuth client that the token is issued to; OAuth only.
+    /// Sets the OAuth client to which the token is issued. Only for OAuth tokens.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Sets the person who acts in the user's name, by id; OAuth and session only.
+    /// Sets the person who acts in the user's name, by id. Only for OAuth and session tokens.
     #[must_use]
     pub fn actor(mut self, id: impl Into<String>) -> Self {
         self.actor = Some(id.into());
         self
     }
 
-    /// Sets the origin of the page that the token is issued to; session only.
+    /// Sets the origin of the page to which the token is issued. Only for session tokens.
     #[must_use]
     pub fn azp(mut self, azp: impl Into<String>) -> Self {
         self.azp = Some(azp.into());
         self
     }
 
-    /// Adds a feature to the features of the permissions and of the directory: `org:export`,
-    /// `user:export`, or `export` for both; session only.
+    /// Adds a feature to the features of the permissions and of the directory: `org:export`, `user:export`, or `export`
+    /// for both owners. Only for session tokens.
     #[must_use]
     pub fn feature(mut self, feature: impl Into<String>) -> Self {
         self.features.push(feature.into());
         self
     }
 
-    /// Adds a plan: `org:pro`, `user:pro`, or `pro` for both; session only. Plans of the request
+    /// Adds a plan: `org:pro`, `user:pro`, or `pro` for both owners. Only for session tokens. Plans of the request
     /// replace the plans of the directory.
     #[must_use]
     pub fn plan(mut self, plan: impl Into<String>) -> Self {
@@ -247,8 +246,7 @@ impl TokenRequest {
         self
     }
 
-    /// Sets the minutes since the first and the second factor were verified, -1 for never; session
-    /// only.
+    /// Sets the minutes since the first and the second factor were verified. -1 means never. Only for session tokens.
     #[must_use]
     pub fn factor_ages(mut self, first: f64, second: f64) -> Self {
         self.factor_ages = Some([first, second]);
@@ -273,7 +271,7 @@ pub enum TokenKind {
     /// An OAuth access token, which MCP clients present. It has no role and no permissions.
     #[default]
     Oauth,
-    /// A session token of version 2, whose permissions are bit-packed.
+    /// A session token of version 2. Its permissions are bit-packed.
     Session,
     /// A session token of the deprecated version 1.
     SessionV1,
@@ -348,7 +346,7 @@ impl From<Vec<String>> for Audience {
     }
 }
 
-/// Reads a JSON object, or a text that contains one.
+/// Reads a JSON object, or a text that contains a JSON object.
 fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     match Option::deserialize(deserializer)? {
         Some(Value::String(text)) => serde_json::from_str(&text).map_err(D::Error::custom),

@@ -37,30 +37,30 @@ pub struct Settings {
     /// *Publish DCR support*: whether clients can register themselves (RFC 7591). On by default.
     pub dynamic_oauth_client_registration: bool,
     /// *Default scopes for dynamic clients*: the scopes of a client that requests no scopes. With
-    /// [`registered_scopes_only`](Self::registered_scopes_only) a client that registered without
-    /// scopes may request only these. `None`, the default, means `profile email`.
+    /// [`registered_scopes_only`](Self::registered_scopes_only) a client that registered without scopes may request
+    /// only these scopes. `None`, the default, means `profile email`.
     pub default_scopes: Option<Vec<String>>,
-    /// Whether OAuth access tokens are JWTs; otherwise they are opaque. On by default.
+    /// Whether OAuth access tokens are JWTs. If not, they are opaque. On by default.
     pub oauth_jwt_access_tokens: bool,
-    /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be
-    /// a client's id. On by default, and the first registered MCP server switches it on.
+    /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be a client's id. On
+    /// by default. The first registered MCP server also turns this setting on.
     pub client_id_metadata_documents_advertised: bool,
-    /// *Only allow pre-registered clients*: whether the instance refuses CIMD clients that it does
-    /// not know yet. Off by default.
+    /// *Only allow pre-registered clients*: whether the instance refuses unknown CIMD clients (clients whose id is the
+    /// URL of a metadata document). Off by default.
     pub client_id_metadata_documents_only_allow_pre_registered_clients: bool,
     /// Whether the instance also refuses known CIMD clients, unless
-    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed them. It has an effect
-    /// only together with *Only allow pre-registered clients*. Off by default.
+    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed them. The setting has an effect only together
+    /// with *Only allow pre-registered clients*. Off by default.
     pub client_id_metadata_documents_block_implicitly_allowed_clients: bool,
     /// Whether the authorization response names the issuer (RFC 9207). Off by default.
     pub authorization_response_iss: bool,
-    /// Whether access tokens get the claim `aud`. Off by default; the first registered MCP server
-    /// switches it on.
+    /// Whether access tokens get the claim `aud`. Off by default. The first registered MCP server turns this setting
+    /// on.
     ///
-    /// A token's `aud` is the `resource` (RFC 8707) of the authorization request exactly as the
-    /// client wrote it, if `resource` is the URL of a registered server. The URLs may differ in the
-    /// query, in a port that the scheme implies, and in the case of scheme and host. For any other
-    /// `resource` the token has no `aud`; Clerk's behaviour in that case is unconfirmed.
+    /// A token's `aud` is the `resource` (RFC 8707) of the authorization request, exactly as the client wrote it, if
+    /// `resource` is the URL of a registered server. The two URLs may differ in the query, in a port that the scheme
+    /// implies, and in the case of scheme and host. For any other `resource` the token has no `aud`. It is not
+    /// confirmed what Clerk does in that case.
     ///
     /// The audience is fixed when a person allows a client. If the claim was off or the server was
     /// not registered at that time, all later tokens of the grant have no `aud`, even after a
@@ -71,29 +71,28 @@ pub struct Settings {
     /// [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a URL and
     /// adds it.
     pub mcp_servers: Vec<String>,
-    /// Whether a client that registered itself is limited to the scopes that it registered with, or
-    /// to [`default_scopes`](Self::default_scopes) if it registered without scopes. On by default,
-    /// like at Clerk. If the client requests another scope, it gets `invalid_scope` before any
-    /// sign-in page, so a client can never step up beyond its registration.
+    /// Whether a client that registered itself may request only the scopes with which it registered. A client that
+    /// registered without scopes may request only [`default_scopes`](Self::default_scopes). On by default, as at Clerk.
+    /// If the client requests another scope, it gets `invalid_scope` before any sign-in page, so a client can never get
+    /// more scopes than it registered.
     pub registered_scopes_only: bool,
     /// The scopes that the instance allows its CIMD clients. `None`, the default, allows every
     /// scope of the instance. A request for another scope gets `invalid_scope` before any sign-in
     /// page.
     ///
-    /// A client gets the `scope` of its own document only when it requests no scope. That `scope`
-    /// does not change this list: on real instances, the instance's list alone decided about
-    /// clients whose documents name no scopes. `offline_access` is always allowed, because Clerk
-    /// always gives it to these clients. Which scopes a new instance of Clerk allows is
-    /// unconfirmed.
+    /// If a client requests no scope, it gets the `scope` of its own document. This `scope` does not change the list of
+    /// allowed scopes: on real instances, only the instance's list decided about clients whose documents name no
+    /// scopes. `offline_access` is always allowed, because Clerk always gives it to these clients. It is not
+    /// confirmed which scopes a new instance of Clerk allows.
     pub client_document_scopes: Option<Vec<String>>,
     /// The lifetime of an access token from the token endpoint, in seconds. A day by default.
     pub access_token_lifetime: u32,
-    /// Whether a client's document may be on this machine, and may then be fetched over `http`. Off
+    /// Whether a client's document may be on this machine. If so, the emulator may fetch the document over `http`. Off
     /// by default.
     pub loopback_client_documents: bool,
-    /// The user who allows every client whose redirect URI is on this machine, without a page:
-    /// `ada`, or `ada/acme` for an organization. Use this setting for clients without a browser.
-    /// With `None`, the default, the page is shown.
+    /// The user who allows every client whose redirect URI is on this machine, without a page: `ada`, or `ada/acme` for
+    /// an organization. Use this setting for clients without a browser. With `None`, the default, the emulator shows
+    /// the page.
     pub approve_as: Option<String>,
     /// The claim `azp` of a session token whose request names no `azp`. `None`, the default, means
     /// `http://localhost:3000`.
@@ -164,7 +163,7 @@ impl Settings {
     /// Changes the settings that `changes` names. On an error no setting changes.
     pub(crate) fn patch(&mut self, changes: Map<String, Value>) -> Result<(), serde_json::Error> {
         let mut all = self.to_map();
-        // A registration checks URLs and switches settings on. A patch would bypass both.
+        // Registering a server checks the URL and turns settings on. A patch would bypass both steps.
         if let Some(servers) = changes.get("mcp_servers")
             && Some(servers) != all.get("mcp_servers")
         {

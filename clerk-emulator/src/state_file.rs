@@ -1,8 +1,8 @@
 //! The state file: keys, the port, clients, grants, and the digests of opaque tokens. Only the
 //! owner can read the file.
 //!
-//! INVARIANT: at most one process writes a state file. It holds the lock of the file `….lock`
-//! beside the state file.
+//! INVARIANT: at most one process writes a state file. The process holds the lock of the file `….lock` beside the state
+//! file.
 
 use std::fs;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -64,15 +64,15 @@ pub(crate) struct SavedState {
 }
 
 impl SavedState {
-    /// Reads the file at `path`. If there is none, generates keys and creates the file.
+    /// Reads the file at `path`. If the file does not exist, generates keys and creates the file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let lock = lock(path)?;
         let content = read(path)?;
         Self::start_with(path, lock, content)
     }
 
-    /// Reads the file at `path`, like [`open`](Self::open). A missing folder is created. A file
-    /// that holds no state, or that other users can read, is renamed and replaced by a new file.
+    /// Reads the file at `path`, like [`open`](Self::open). A missing folder is created. A file that contains no state,
+    /// or that other users can read, is renamed and replaced by a new file.
     pub(crate) fn open_or_replace(path: &Path) -> Result<Self, Error> {
         let at = |source| Error::StateFile {
             path: path.into(),
@@ -161,8 +161,7 @@ impl StateFile {
         &self.path
     }
 
-    /// Writes a change. If writing fails, the request still succeeds, but the change is lost when
-    /// the process ends.
+    /// Writes a change. If writing fails, the request still succeeds, but a restart loses the change.
     fn change(&self, change: impl FnOnce(&mut Content<KeyText, Value, Value>)) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { content, .. }) = open.as_mut() else {
@@ -214,7 +213,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-/// Reads a state file; `None` if there is none.
+/// Reads a state file. `None` if the file does not exist.
 fn read(path: &Path) -> Result<Option<Stored>, Error> {
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -242,9 +241,9 @@ fn read(path: &Path) -> Result<Option<Stored>, Error> {
 fn write(path: &Path, content: &Content<KeyText, Value, Value>) -> io::Result<()> {
     let text = serde_json::to_string(content)?;
     let new = beside(path, "new");
-    // A process that was killed may have left this file.
+    // A process that was killed may have left this temporary file.
     let _ = fs::remove_file(&new);
-    // The mode is set at creation, so that other users can never read the file.
+    // The file is created with this mode, so that other users can never read the file.
     private(OpenOptions::new().write(true).create_new(true))
         .open(&new)?
         .write_all(text.as_bytes())?;

@@ -1,5 +1,5 @@
-//! `#[data]`: adds the derives to a struct or an enum that clients send or get. The package needs
-//! no dependency on serde or schemars for that.
+//! `#[data]`: adds the derives to a struct or an enum that clients send or get. With `#[data]` the package needs no
+//! dependency on serde or schemars.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -50,7 +50,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&st
         .map(|attribute| attribute.path().clone());
     let mut missing = Errors::default();
     check_dependency(garde.as_ref(), manifest, &mut missing);
-    // Remove the rules from the type, so that the missing dependency is the only error.
+    // Remove the rules from the type, so that only the missing dependency is reported.
     let garde = garde.filter(|_| missing.is_empty());
     if !missing.is_empty() {
         retain_attributes(&mut item, |attribute| !attribute.path().is_ident("garde"));
@@ -102,9 +102,9 @@ fn retain_attributes(item: &mut DeriveInput, keeps: impl Fn(&Attribute) -> bool)
     }
 }
 
-/// Checks for each field that its type can be in a type with `#[data]`. The derives check that too,
-/// but report one error for each trait, and refer to serde. Fields with an attribute that changes
-/// how the field is read are left to the derives.
+/// Checks for each field that its type can be in a type with `#[data]`. The derives check this too, but report one
+/// error for each trait, and refer to serde. Fields with an attribute that changes how the field is read are not
+/// checked here.
 // #[data] struct Filter { urgency: Urgency }
 fn field_checks(private: &Path, item: &mut DeriveInput) -> Option<TokenStream> {
     if !item.generics.params.is_empty() {
@@ -205,8 +205,8 @@ fn derives(args: &DataArgs, item: &DeriveInput, garde: Option<&Path>) -> TokenSt
     }
 }
 
-/// Marks the type as a type with rules, and checks that no rules of inner types are ignored. For a
-/// generic type the rules of the inner types are not known, so there is no check.
+/// Marks the type as a type with rules, and checks that no rules of inner types are ignored. The rules of the inner
+/// types of a generic type are not known, so a generic type is not checked.
 fn rules(private: &Path, item: &mut DeriveInput, validates: bool) -> TokenStream {
     let ident = &item.ident;
     let (head, arguments, bounds) = item.generics.split_for_impl();
@@ -233,7 +233,7 @@ fn rules(private: &Path, item: &mut DeriveInput, validates: bool) -> TokenStream
     quote!(#marked #checks)
 }
 
-/// Returns true if the type contains `Self`, which has no meaning outside of the item.
+/// Returns true if the type contains `Self`. The generated code is outside of the item, where `Self` has no meaning.
 fn has_self(ty: &Type) -> bool {
     fn among(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
@@ -245,7 +245,7 @@ fn has_self(ty: &Type) -> bool {
     among(ty.to_token_stream())
 }
 
-/// Whether serde would ignore unknown fields, but supports an attribute that refuses them.
+/// Returns true if serde would ignore unknown fields, but supports an attribute that refuses unknown fields.
 fn refuses_unknown(item: &DeriveInput) -> bool {
     let named = match &item.data {
         Data::Struct(data) => matches!(data.fields, Fields::Named(_)),
@@ -337,7 +337,7 @@ fn check_rules(data: &mut Data, errors: &mut Errors) {
     }
 }
 
-/// Whether a member is left out instead of written as `null`. Its schema then needs no `null`.
+/// Returns true if a member is left out instead of written as `null`. Its schema then needs no `null`.
 // #[serde(skip_serializing_if = "Option::is_none")] next: Option<u32>
 fn leaves_out_none(field: &Field) -> bool {
     // `Some(None)` is written as `null`.
@@ -378,7 +378,8 @@ fn has(attributes: &[Attribute], helper: &str, key: &str) -> bool {
         .any(|attribute| names(attribute).iter().any(|name| name == key))
 }
 
-/// The keys of a helper attribute. No keys if the attribute is malformed, which its derive reports.
+/// Returns the keys of a helper attribute. Returns no keys if the attribute is malformed, because its derive reports
+/// the mistake.
 fn names(attribute: &Attribute) -> Vec<String> {
     attribute
         .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)

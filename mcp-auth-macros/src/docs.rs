@@ -9,8 +9,8 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 #[derive(Debug, Default)]
 pub(crate) struct Description(Vec<Piece>);
 
-/// A part of a description. The text of `#[doc = include_str!("…")]` is an expression, because only
-/// the compiler can read it.
+/// A part of a description. The text of `#[doc = include_str!("…")]` is an expression, because only the compiler can
+/// read the file.
 #[derive(Debug)]
 enum Piece {
     Expression(Expr),

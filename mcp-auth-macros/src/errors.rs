@@ -6,8 +6,7 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The mistakes found so far. They are in the order of the source if the parsers add them in that
-/// order.
+/// The mistakes found so far. They have the order of the source if the parsers add them in this order.
 #[must_use]
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Option<syn::Error>);
@@ -47,15 +46,14 @@ impl Errors {
     }
 }
 
-/// Returns `; did you mean `permission`?` if one of `accepted` is similar to `word`, and otherwise
-/// an empty text.
+/// Returns `; did you mean `permission`?` if a word of `accepted` is similar to `word`, and otherwise an empty text.
 pub(crate) fn did_you_mean(word: &str, accepted: &[&str]) -> String {
     nearest(word, accepted).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-/// The word of `accepted` that is close to `word`.
+/// Returns the word of `accepted` that is most similar to `word`.
 pub(crate) fn nearest<'a>(word: &str, accepted: &[&'a str]) -> Option<&'a str> {
-    // At most a third of the letters may differ. With more, `name` would be suggested for `any`.
+    // At most a third of the letters may differ. With a larger share, `name` would be suggested for `any`.
     let allowed = word.chars().count() / 3;
     let lower = word.to_ascii_lowercase();
     accepted

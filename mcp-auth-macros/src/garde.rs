@@ -21,7 +21,7 @@ use crate::{
     types::{item_of, option_of},
 };
 
-/// A keyword that is stricter than its rule, so it must not be in the schema.
+/// A keyword that is stricter than its rule, so that it must not be in the schema.
 #[derive(Debug)]
 pub(crate) struct SuppressedKeyword {
     /// The number of lists around the rule.
@@ -29,10 +29,9 @@ pub(crate) struct SuppressedKeyword {
     keyword: &'static str,
 }
 
-/// Refuses rules in a package that does not depend on garde. The expansion uses garde, so the
-/// compiler would otherwise report the missing dependency at every use. `manifest` is the text of
-/// the package's `Cargo.toml`. If the text cannot be read, or mentions garde anywhere, there is no
-/// check.
+/// Refuses rules in a package that does not depend on garde. The expansion uses garde, so the compiler would otherwise
+/// report the missing dependency at every use. `manifest` is the text of the package's `Cargo.toml`. There is no check
+/// if the text cannot be read, or if the text mentions garde anywhere.
 pub(crate) fn check_dependency(garde: Option<&Path>, manifest: Option<&str>, errors: &mut Errors) {
     if let (Some(garde), Some(manifest)) = (garde, manifest)
         && !manifest.contains("garde")
@@ -44,13 +43,13 @@ pub(crate) fn check_dependency(garde: Option<&Path>, manifest: Option<&str>, err
     }
 }
 
-/// The `Cargo.toml` of the package that is being compiled, if Cargo compiles it.
+/// Returns the `Cargo.toml` of the package that is being compiled. `None` without Cargo.
 pub(crate) fn manifest() -> Option<String> {
     fs::read_to_string(env::var_os("CARGO_MANIFEST_PATH")?).ok()
 }
 
-/// Whether the attributes say what to do with the rules of the type itself: enforce them (`dive`)
-/// or skip them (`skip`).
+/// Returns true if the attributes say what to do with the rules of the type itself: enforce these rules (`dive`) or
+/// skip them (`skip`).
 pub(crate) fn reaches_in<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> bool {
     let said = |attribute: &Attribute| {
         attribute
@@ -73,7 +72,7 @@ fn names_dive_or_skip(tokens: TokenStream) -> bool {
     })
 }
 
-/// Asserts that types have no rules, at places where the rules of a type are not enforced.
+/// Asserts that types have no rules. This is needed at places where the rules of a type are not enforced.
 pub(crate) fn check_undived<'a>(types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
     let checks: Vec<_> = types
         .map(|ty| quote_spanned!(ty.span()=> __private::check_undived(__private::Rules::<#ty>::DECLARED);))
@@ -107,7 +106,7 @@ impl SuppressedKeyword {
         found
     }
 
-    /// The attribute that removes the keyword from the schema.
+    /// Returns the attribute that removes the keyword from the schema.
     pub(crate) fn transform(&self, private: &Path) -> TokenStream {
         let Self { depth, keyword } = self;
         quote!(#[schemars(transform = #private::SuppressedKeyword { keyword: #keyword, depth: #depth })])
@@ -129,13 +128,13 @@ fn check(
             // `adapt` names a module with other rules, which schemars does not know.
             "adapt" => errors.at(
                 name,
-                "the schema would show other rules than those of `adapt`; use `custom(…)`",
+                "the schema would show other rules than `adapt` enforces: use `custom(…)`",
             ),
             // In an `Option<Vec<_>>`, garde applies `inner` to the list, but schemars applies it to
             // the items of the list.
             "inner" if ty.is_some_and(|ty| option_of(ty).is_some()) => errors.at(
                 name,
-                "`inner` of an `Option` is not what the schema would show: take a list that may be empty, with `#[arg(default)]`",
+                "the schema would show `inner` of an `Option` wrongly: take a list that may be empty, with `#[arg(default)]`",
             ),
             "inner" => check(content, ty.and_then(item_of), depth + 1, found, errors),
             "length" => check_length(&name, content, depth, found, errors),
@@ -161,12 +160,10 @@ fn check_length(
     let keyword = if has(&["chars"]) {
         return;
     } else if has(&["bytes", "simple", "utf16"]) {
-        // A text has at least as many bytes as characters, so a minimum of characters would be too
-        // strict.
+        // A text has at least as many bytes as characters, so the same minimum of characters would be too strict.
         has(&["min", "equal"]).then_some("minLength")
     } else if has(&["graphemes"]) {
-        // A text has at most as many graphemes as characters, so a maximum of characters would be
-        // too strict.
+        // A text has at most as many graphemes as characters, so the same maximum of characters would be too strict.
         has(&["max", "equal"]).then_some("maxLength")
     } else {
         errors.at(
@@ -194,8 +191,8 @@ fn check_pattern(content: TokenStream, errors: &mut Errors) {
     }
 }
 
-/// Returns a construct of the pattern that ECMA-262 does not support, or interprets differently
-/// from the `regex` crate.
+/// Returns a construct of the pattern that ECMA-262 does not support, or that ECMA-262 and the `regex` crate interpret
+/// differently.
 fn not_ecmascript(pattern: &str) -> Option<&'static str> {
     let mut in_class = false;
     let mut rest = pattern;

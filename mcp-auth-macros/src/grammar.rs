@@ -6,7 +6,7 @@ use crate::{
     primitive::Primitive,
 };
 
-/// The result of a check. The error is the message for the author.
+/// The result of a check. The error is the message that the author of the code reads.
 pub(crate) type CheckResult = Result<(), String>;
 
 /// Checks a permission: `org:<feature>:<action>`, the form of permission keys in Clerk's dashboard.
@@ -40,7 +40,7 @@ pub(crate) fn role(text: &str) -> CheckResult {
     ))
 }
 
-/// The role without its optional prefix, because both spellings mean the same role.
+/// Returns the role without its optional prefix, because both spellings mean the same role.
 pub(crate) fn role_key(text: &str) -> &str {
     text.strip_prefix("org:").unwrap_or(text)
 }
@@ -78,8 +78,8 @@ pub(crate) fn plan(text: &str) -> CheckResult {
     entitlement("plan", "pro", text)
 }
 
-/// The feature or plan with one spelling for each owner, because `o:export` and `org:export` mean
-/// the same feature.
+/// Returns the feature or plan with one spelling for each owner, because `o:export` and `org:export` mean the same
+/// feature.
 pub(crate) fn entitlement_key(text: &str) -> String {
     match text
         .split_once(':')
@@ -127,9 +127,8 @@ pub(crate) fn rate(text: &str) -> CheckResult {
     among("what follows `per` in `rate`", &WHOM, whom)
 }
 
-/// Checks the name of a tool: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits 128
-/// characters and `.`. But claude.ai withholds all tools of a server that has such a name, and
-/// OpenAI refuses the request.
+/// Checks the name of a tool: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits 128 characters and `.`, but
+/// claude.ai hides all tools of a server that has a tool with such a name, and OpenAI refuses the request.
 pub(crate) fn primitive_name(primitive: Primitive, text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let what = format!("a {primitive}'s name");
@@ -244,8 +243,8 @@ fn is_key(text: &str) -> bool {
             .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-'))
 }
 
-/// Returns true for a positive number of digits only. The check is necessary because `parse`
-/// accepts a sign.
+/// Returns true for a positive number that consists of digits only. The check is necessary because `parse` accepts a
+/// sign.
 fn is_count(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|count: u32| count > 0)
 }
@@ -262,7 +261,7 @@ fn repaired_permission(text: &str) -> Option<String> {
     is_permission(&repaired).then_some(repaired)
 }
 
-/// The first part of the name of each header that repeats an argument.
+/// The beginning of the name of each header that repeats an argument.
 pub(crate) const HEADER_PREFIX: &str = "Mcp-Param-";
 const TOKEN_MARKS: &str = "!#$%&'*+-.^_`|~";
 const PRESETS: [&str; 4] = ["strict", "moderate", "lax", "strict_mfa"];

@@ -111,8 +111,8 @@ impl ToTokens for Icon {
     }
 }
 
-/// Returns true for an address that clients can safely fetch: it must be https or contain the
-/// image, and must not be plain http or a file.
+/// Returns true for an address that clients can safely fetch. The address must have the scheme https or contain the
+/// image itself. It must not be plain http or a file.
 fn is_address(src: &str) -> bool {
     let graphic = src.chars().all(|c| c.is_ascii_graphic());
     let host = src

@@ -1,5 +1,5 @@
-//! The user's function as written. The expansion always contains the function, so that a mistake in
-//! its declaration does not also cause an error at every use of the function.
+//! The user's function as written. The expansion always contains the function, so that a mistake in its declaration
+//! does not cause further errors at the uses of the function.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
@@ -10,8 +10,7 @@ use syn::{
 
 use crate::primitive::Primitive;
 
-/// Attributes that rustc permits on parameters. All other attributes are for the macro, and are
-/// removed.
+/// The attributes that rustc permits on parameters. All other attributes are for the macro, and are removed.
 const LINT_LEVELS: [&str; 5] = ["allow", "deny", "expect", "forbid", "warn"];
 
 /// A function whose body remains tokens, because the macro does not need to parse it.
@@ -68,7 +67,7 @@ impl Function {
         }
     }
 
-    /// The names of the parameters that have a name.
+    /// Returns the names of the parameters that have a name.
     pub(crate) fn parameter_names(&self) -> impl Iterator<Item = String> {
         self.signature
             .inputs
@@ -82,8 +81,8 @@ impl Function {
             })
     }
 
-    /// The attributes that the registration needs too: `cfg`, which decides whether the function
-    /// exists, and lint levels, because the lints may also report the generated code.
+    /// The attributes that the registration needs too: `cfg`, because it decides whether the function exists, and lint
+    /// levels, because the lints may also report the generated code.
     pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = TokenStream> {
         self.attributes.iter().filter_map(|attribute| {
             let path = attribute.path();
@@ -93,7 +92,7 @@ impl Function {
             if path.is_ident("deprecated") {
                 return Some(quote!(#[allow(deprecated)]));
             }
-            // An `expect` becomes an `allow`, because the function itself fulfils the expectation.
+            // An `expect` becomes an `allow`, because the function itself already fulfils the expectation.
             let lints = &attribute.meta.require_list().ok()?.tokens;
             path.is_ident("expect").then(|| quote!(#[allow(#lints)]))
         })
@@ -139,7 +138,7 @@ pub(crate) fn is_lint_level(attribute: &Attribute) -> bool {
         .any(|level| attribute.path().is_ident(level))
 }
 
-/// The primitive that another attribute of the function declares, under whatever path.
+/// Returns the primitive that another attribute of the function declares. The attribute may have any path.
 pub(crate) fn declares(attribute: &Attribute) -> Option<Primitive> {
     let last = attribute.path().segments.last()?;
     Primitive::declared_by(&last.ident.to_string())

@@ -1,12 +1,11 @@
 //! The macros of `mcp-auth`. Do not depend on this crate directly: `mcp-auth` re-exports and
 //! documents the macros, and the expansions use items of the same version of `mcp-auth`.
 //!
-//! A tool, a prompt or a resource is processed in three steps. First, the attribute (`args`) and the
-//! function (`item`, `signature`, `docs`) are parsed independently, so that all mistakes are
-//! reported at once. Then `model` combines and checks the results. Finally, `expand` generates the
-//! code. `primitive` has the differences between tools, prompts and resources. `data` (for the types
-//! of arguments and results), `form` (for types that a person fills in) and `permissions` are separate small macros. `module_guard` takes the keys of
-//! a guard only.
+//! A tool, a prompt or a resource is processed in three steps. First, the attribute (`args`) and the function (`item`,
+//! `signature`, `docs`) are parsed independently, so that all mistakes are reported at once. Then `model` combines and
+//! checks the results. Finally, `expand` generates the code. `primitive` contains the differences between tools,
+//! prompts and resources. `data` (for the types of arguments and results), `form` (for types that a person fills in)
+//! and `permissions` are separate small macros. `module_guard` takes only the keys of a guard.
 
 #![forbid(unsafe_code)]
 

@@ -48,16 +48,16 @@ pub(crate) struct Argument {
     pub(crate) complete: Option<Call>,
     pub(crate) default: Option<DefaultValue>,
     pub(crate) flatten: Option<Ident>,
-    /// The word `garde` of the first such attribute.
+    /// The word `garde` of the first attribute `#[garde(…)]`.
     pub(crate) garde: Option<Path>,
-    /// The part after `Mcp-Param-` of the name of the header in which clients repeat the argument.
+    /// The name of the header in which clients repeat the argument, without `Mcp-Param-`.
     pub(crate) header: Option<LitStr>,
     pub(crate) rename: Option<LitStr>,
-    /// The word `alias` of the first `#[serde(alias = "…")]`, which is also among the attributes.
+    /// The word `alias` of the first `#[serde(alias = "…")]`. The attribute is also in the list of attributes.
     serde_alias: Option<Path>,
-    /// `#[serde(default)]`, already among the attributes.
+    /// `#[serde(default)]`. The attribute is also in the list of attributes.
     serde_default: bool,
-    /// The name in `#[serde(rename = "…")]`, which is also among the attributes.
+    /// The name in `#[serde(rename = "…")]`. The attribute is also in the list of attributes.
     serde_rename: Option<LitStr>,
     pub(crate) unshown: Vec<SuppressedKeyword>,
 }
@@ -80,7 +80,7 @@ impl Parameter {
         let (ty, role) = match passing {
             Some(Passing::Injected(ty)) => (ty, Role::Injected),
             Some(Passing::InjectedOptional(ty)) => (ty, Role::InjectedOptional),
-            // If the type is invalid, the attributes are parsed as for an argument.
+            // If the type is invalid, parse the attributes as for an argument.
             Some(Passing::Argument) | None => {
                 let argument = Argument::read(primitive, parameter, errors);
                 passing?;
@@ -126,12 +126,12 @@ impl Argument {
         }
     }
 
-    /// Whether a client may leave it out, as far as the declaration shows.
+    /// Returns true if a client may leave out the argument, as far as the declaration shows.
     pub(crate) fn may_be_absent(&self, ty: &Type) -> bool {
         self.default.is_some() || self.serde_default || option_of(ty).is_some()
     }
 
-    /// Whether an attribute of serde or schemars may change how the value is read or described.
+    /// Returns true if an attribute of serde or schemars may change how the value is read or described.
     pub(crate) fn is_derived_otherwise(&self) -> bool {
         self.attributes.iter().any(|attribute| {
             ["schemars", "serde"]
@@ -249,11 +249,11 @@ impl Argument {
             if schemars && name == "rename" {
                 errors.at(
                     key,
-                    "only the schema would have this name; write `#[arg(rename = \"…\")]`",
+                    "this would rename the argument only in the schema: write `#[arg(rename = \"…\")]`",
                 );
             }
         });
-        // The derives report malformed attributes.
+        // The derives report a malformed attribute.
         read.unwrap_or_default();
     }
 
@@ -280,8 +280,8 @@ impl Argument {
         }
     }
 
-    /// Reports types that no header can repeat, and a second name for the argument. A client could send the argument
-    /// under the second name, and no header would repeat it.
+    /// Reports types that no header can repeat. Also reports a second name for the argument, because a client could
+    /// send the argument under this name without a header that repeats it.
     fn check_header(&self, ty: &Type, errors: &mut Errors) {
         if self.header.is_none() || self.flatten.is_some() {
             return;

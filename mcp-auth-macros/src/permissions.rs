@@ -12,7 +12,7 @@ use syn::{
 
 use crate::{errors::Errors, grammar};
 
-/// The text between the braces, and before it the path of the crate, which `macro_rules!` adds.
+/// The input of the macro: the path of the crate, which `macro_rules!` adds, and the text between the braces.
 #[derive(Debug)]
 struct Permissions {
     krate: TokenStream,
@@ -38,8 +38,7 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
     };
     permissions.check(&mut errors);
     let constants = permissions.constants();
-    // The expansion always contains the constants, because otherwise each use of a constant would
-    // be another error.
+    // The expansion always contains the constants. Otherwise each use of a constant would be another error.
     let errors = errors.finish();
     quote!(#constants #errors)
 }
@@ -112,8 +111,8 @@ impl Permissions {
                 ident,
                 key,
             } = permission;
-            // Replace a wrong key, so that it is reported only once, and not also as a constant
-            // that cannot be evaluated.
+            // Replace a wrong key, so that it is reported only once. Otherwise the constant could not be evaluated,
+            // which would be another error.
             let key = match grammar::permission(&key.value()) {
                 Ok(()) => key.clone(),
                 Err(_) => LitStr::new("org:wrong:key", key.span()),

@@ -19,13 +19,13 @@ impl Primitive {
             .find(|primitive| primitive.attribute() == name)
     }
 
-    /// The only primitive that has this key. `None` for a key of all primitives, and for an unknown key.
+    /// Returns the only primitive that has this key. `None` for a key that all primitives have, and for an unknown key.
     pub(crate) fn owner_of(key: &str) -> Option<Self> {
         let (_, owner) = KEYS.iter().find(|(name, _)| *name == key)?;
         *owner
     }
 
-    /// Whether an attribute has this key.
+    /// Returns true if the attribute of this primitive has the key.
     pub(crate) fn has_key(key: &str) -> bool {
         KEYS.iter().any(|(name, _)| *name == key)
     }
@@ -38,7 +38,7 @@ impl Primitive {
         }
     }
 
-    /// The verb of its method in MCP: `prompts/get`, `resources/read`, `tools/call`.
+    /// Returns the verb in the primitive's MCP method: `prompts/get`, `resources/read`, `tools/call`.
     pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Prompt => "get",
@@ -75,7 +75,7 @@ impl fmt::Display for Primitive {
     }
 }
 
-/// Every key, with the only primitive that has it, or `None` if all three primitives have the key.
+/// Every key, with the only primitive that has it. `None` if all three primitives have the key.
 const KEYS: [(&str, Option<Primitive>); 38] = [
     ("name", None),
     ("title", None),

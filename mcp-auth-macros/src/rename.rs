@@ -1,5 +1,5 @@
-//! `rename_all`: serde's rules for the names of fields and variants. They are needed to find two arguments
-//! that get the same name, and for forms, which are read without serde.
+//! `rename_all`: serde's rules for the names of fields and variants. The macros need these rules to find two arguments
+//! that get the same name. Forms need them too, because forms are read without serde.
 
 use crate::errors::{did_you_mean, listed};
 
@@ -25,7 +25,7 @@ pub(crate) fn rule(text: &str) -> Result<(), String> {
     ))
 }
 
-/// The name that serde gives to `field`. An unknown rule changes nothing; it is refused elsewhere.
+/// Returns the name that serde gives to `field`. An unknown rule changes nothing, because other code refuses it.
 pub(crate) fn renamed(field: &str, rule: &str) -> String {
     match rule {
         "UPPERCASE" | "SCREAMING_SNAKE_CASE" => field.to_ascii_uppercase(),
@@ -43,7 +43,7 @@ pub(crate) fn renamed(field: &str, rule: &str) -> String {
     }
 }
 
-/// The name that serde gives to `variant`. An unknown rule changes nothing; it is refused elsewhere.
+/// Returns the name that serde gives to `variant`. An unknown rule changes nothing, because other code refuses it.
 pub(crate) fn renamed_variant(variant: &str, rule: &str) -> String {
     match rule {
         "lowercase" => variant.to_ascii_lowercase(),

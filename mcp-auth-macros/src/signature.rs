@@ -1,5 +1,5 @@
-//! Checks that the signature of a function is suitable for a tool, a prompt or a resource. All
-//! three are called with one JSON object.
+//! Checks that the signature of a function is suitable for a tool, a prompt or a resource. All three get their
+//! arguments as one JSON object.
 
 use syn::{FnArg, GenericParam, Safety, Signature};
 
@@ -20,13 +20,22 @@ pub(crate) fn parameters(
     check_attributes(primitive, item, errors);
     check_qualifiers(primitive, &item.signature, errors);
     check_generics(primitive, &item.signature, errors);
-    let parameters = item.signature.inputs.iter().filter_map(|input| match input {
-        FnArg::Receiver(receiver) => {
-            errors.at(receiver, format!("a {primitive} must be a free function: take what it needs by `&State<T>` instead of `self`"));
-            None
-        }
-        FnArg::Typed(parameter) => Parameter::read(primitive, parameter, errors),
-    });
+    let parameters = item
+        .signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Receiver(receiver) => {
+                errors.at(
+                    receiver,
+                    format!(
+                        "a {primitive} must be a free function: take `&State<T>` instead of `self`"
+                    ),
+                );
+                None
+            }
+            FnArg::Typed(parameter) => Parameter::read(primitive, parameter, errors),
+        });
     let parameters = parameters.collect();
     if let Some(variadic) = &item.signature.variadic {
         errors.at(
@@ -80,9 +89,7 @@ fn check_generics(primitive: Primitive, signature: &Signature, errors: &mut Erro
             GenericParam::Const(_) | GenericParam::Type(_) => {
                 errors.at(
                     parameter,
-                    format!(
-                        "a {primitive} cannot have generics: name the types that it works with"
-                    ),
+                    format!("a {primitive} cannot have generics: write concrete types instead"),
                 );
             }
             GenericParam::Lifetime(lifetime) => errors.at(
@@ -96,7 +103,7 @@ fn check_generics(primitive: Primitive, signature: &Signature, errors: &mut Erro
     {
         errors.at(
             clause,
-            format!("a {primitive} cannot have generics, and so no `where`"),
+            format!("a {primitive} cannot have a `where` clause, because it cannot have generics"),
         );
     }
 }

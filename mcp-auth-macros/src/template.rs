@@ -72,7 +72,7 @@ impl Template {
                 && !expression.begins_apart(template.ends_reserved())
             {
                 return Err(format!(
-                    "the variables of `{before}{text}` cannot be told apart: write text between them"
+                    "the variables of `{before}{text}` cannot be distinguished: write text between them"
                 ));
             }
             if expression.is_query() && !after.is_empty() {
@@ -129,7 +129,7 @@ impl Template {
         }
     }
 
-    /// Whether the last part is a reserved variable. Its value may contain separators.
+    /// Returns true if the last part is a reserved variable. The value of a reserved variable may contain separators.
     fn ends_reserved(&self) -> bool {
         matches!(
             self.parts.last(),
@@ -177,8 +177,8 @@ impl<'a> Expression<'a> {
         matches!(self.operator, Some('?' | '&'))
     }
 
-    /// Whether this expression begins with a separator that ends the value of a variable directly before
-    /// it. `reserved` is true if that variable is reserved.
+    /// Returns true if this expression begins with a separator that ends the value of the variable directly before it.
+    /// `reserved` is true if this variable is reserved.
     fn begins_apart(&self, reserved: bool) -> bool {
         match self.operator {
             None | Some('+') => false,
@@ -193,7 +193,7 @@ impl<'a> Expression<'a> {
 /// Checks that the text begins with a scheme (RFC 3986 §3.1). The scheme cannot contain a variable.
 fn check_scheme(text: &str) -> Result<(), String> {
     if text.is_empty() {
-        return Err("the URI is empty: write one, such as `docs://handbook`".to_owned());
+        return Err("the URI is empty: write a URI, such as `docs://handbook`".to_owned());
     }
     let literal = text.split_once('{').map_or(text, |(literal, _)| literal);
     let is_scheme = |scheme: &str| {
@@ -260,7 +260,7 @@ fn check_name(name: &str, expression: &str) -> Result<(), String> {
     }
 }
 
-/// The message for a `{` without a `}`: either the text ends, or another `{` comes first.
+/// Returns the message for a `{` without a `}`, either because the text ends, or because another `{` comes first.
 fn unclosed(braced: &str) -> String {
     let end = braced.find(['{', '}']).unwrap_or(braced.len());
     let inside = braced.get(..end).unwrap_or(braced);
@@ -447,10 +447,10 @@ mod tests {
             ("docs://{|a}", "`|` in `{|a}` is not an operator"),
             ("docs://{a}/{a}", "the URI has the variable `a` twice"),
             ("docs://{a}{?b,a}", "the URI has the variable `a` twice"),
-            ("docs://{a}{b}", "`{a}{b}` cannot be told apart"),
-            ("docs://{a,b}{+c}", "`{a,b}{+c}` cannot be told apart"),
-            ("docs://{+a}{b}", "`{+a}{b}` cannot be told apart"),
-            ("docs://{+a}{?b}", "`{+a}{?b}` cannot be told apart"),
+            ("docs://{a}{b}", "`{a}{b}` cannot be distinguished"),
+            ("docs://{a,b}{+c}", "`{a,b}{+c}` cannot be distinguished"),
+            ("docs://{+a}{b}", "`{+a}{b}` cannot be distinguished"),
+            ("docs://{+a}{?b}", "`{+a}{?b}` cannot be distinguished"),
             ("docs://{?a}/b", "`{?a}` must be at the end"),
             ("docs://{?a}{&b}", "`{?a}` must be at the end"),
             ("docs://{a*}", "`a*` in `{a*}` needs level 4 of RFC 6570"),

@@ -1,5 +1,5 @@
-//! The type of a parameter determines where its value comes from: a type by value is an argument,
-//! and a type behind `&` is injected.
+//! The type of a parameter determines the source of its value. A type by value is an argument. A type behind `&` is
+//! injected.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -16,8 +16,8 @@ pub(crate) enum Passing {
     InjectedOptional(Type),
 }
 
-/// Decides from the form of a type, not from its name. The exception is `Option`, which can be
-/// recognised only by its name.
+/// Decides by the form of a type, not by its name. The only exception is `Option`, which can be recognised only by its
+/// name.
 pub(crate) fn passing(primitive: Primitive, ty: &Type) -> syn::Result<Passing> {
     if let Type::Reference(reference) = ungrouped(ty) {
         return injected(primitive, ty, reference).map(Passing::Injected);
@@ -60,8 +60,8 @@ pub(crate) fn returned(primitive: Primitive, output: &ReturnType) -> syn::Result
     }
 }
 
-/// The part of the return type that contains the error type: the `E` of `Result<T, E>`, or a whole
-/// type that may be an alias. `None` for a type that has no error.
+/// Returns the part of the return type that contains the error type: the `E` of `Result<T, E>`, or a whole type that
+/// may be an alias. `None` for a type that has no error.
 pub(crate) fn error_of(output: &ReturnType) -> Option<&Type> {
     let ReturnType::Type(_, ty) = output else {
         return None;
@@ -89,7 +89,7 @@ fn injected(primitive: Primitive, whole: &Type, reference: &TypeReference) -> sy
         let message = "an injected value is shared with other calls: write `&` without `mut`";
         return Err(syn::Error::new_spanned(mutability, message));
     }
-    // Other lifetimes would have to be declared, which `signature` refuses.
+    // A type with other lifetimes would have to declare them, which `signature` refuses.
     if let Some(lifetime) = &reference.lifetime
         && lifetime.ident == "static"
     {
@@ -112,7 +112,7 @@ fn injected(primitive: Primitive, whole: &Type, reference: &TypeReference) -> sy
 fn not_injectable(primitive: Primitive, ty: &Type) -> Option<String> {
     let message = match ty {
         Type::ImplTrait(_) => return Some(generic(primitive)),
-        Type::Reference(_) => "an injected parameter is taken by one `&`",
+        Type::Reference(_) => "take an injected parameter by a single `&`",
         Type::TraitObject(_) => {
             "an injected parameter needs a concrete type: write `&State<Box<dyn Trait>>` instead of `&dyn Trait`"
         }
@@ -144,7 +144,7 @@ fn by_value(ty: &Type) -> String {
     format!("arguments are taken by value: use {hint}")
 }
 
-/// The owned form of `ty`, if it is obvious.
+/// Returns the owned form of `ty`, if the owned form is obvious.
 fn owned(ty: &Type) -> Option<TokenStream> {
     match ungrouped(ty) {
         Type::Path(path) if path.path.is_ident("str") => Some(quote!(String)),
@@ -198,7 +198,7 @@ pub(crate) fn item_of(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Returns true for a type that is certainly neither a string nor an integer nor a boolean, also inside an `Option`. The
+/// Returns true if a type, also inside an `Option`, is certainly neither a string nor an integer nor a boolean. The
 /// server checks every other type at start-up, with its schema.
 pub(crate) fn is_unfit_for_header(ty: &Type) -> bool {
     match ungrouped(option_of(ty).unwrap_or(ty)) {

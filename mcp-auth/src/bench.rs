@@ -1,8 +1,7 @@
-//! The steps of a request one at a time, for the micro benchmarks of `benches`.
+//! The single steps of a request, for the micro benchmarks of `benches`.
 //!
-//! Each step takes the inputs that it has in a request, and runs the server's own code. A
-//! [`Caller`] still comes from a verified token only. [`Steps::allows`] returns a boolean instead
-//! of the proof that a real call needs.
+//! Each step takes the inputs that it has in a request, and runs the server's own code. A [`Caller`] comes only from a
+//! verified token. [`Steps::allows`] returns a boolean instead of the proof that a real call needs.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg
 use crate::protocol::{Challenger, Header, MODERN, Message, Mirrored, Response, Sender};
 use crate::server::Server;
 
-/// A server whose steps can be called one at a time.
+/// A server whose steps can be called individually.
 #[derive(Debug)]
 pub struct Steps {
     site: Arc<Site>,
@@ -45,14 +44,14 @@ impl Steps {
         caller.await.ok()
     }
 
-    /// Returns the organization that a caller acts in, after a look-up if one is necessary.
+    /// Returns the organization in which a caller acts, after a look-up if a look-up is necessary.
     pub async fn organization(&self, caller: &Caller) -> Option<Org> {
         let organizations = &self.site.endpoint.config().organizations;
         let organization = organizations.of(caller, identity::Freshness::Current).await;
         organization.ok().flatten()
     }
 
-    /// Returns true if a tool's guard lets a caller with this organization pass.
+    /// Returns true if a tool's guard allows a caller with this organization.
     pub fn allows(&self, tool: &str, caller: &Caller, organization: Option<&Org>) -> bool {
         let facts = guard::CallFacts {
             caller: Some(caller),
@@ -64,7 +63,7 @@ impl Steps {
         tool.is_some_and(|tool| decide(tool.guard(), &facts).is_ok())
     }
 
-    /// Returns the response to a message of MCP 2026-07-28; `None` if the response has no body.
+    /// Returns the response to a message of MCP 2026-07-28. `None` if the response has no body.
     pub async fn handle(
         &self,
         method: &str,
@@ -73,6 +72,7 @@ impl Steps {
         body: Bytes,
     ) -> Option<Vec<u8>> {
         let mirrored = Mirrored {
+            required: true,
             version: Header::Value(MODERN),
             method: Header::Value(method),
             name: name.map_or(Header::Absent, Header::Value),

@@ -1,5 +1,5 @@
-//! Clocks. Code that needs the time takes a clock as an argument; no other module reads the
-//! system's time for tokens or ages.
+//! Clocks. Code that needs the time takes a clock as an argument. No other module reads the system's time for tokens or
+//! ages.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,11 +10,10 @@ pub(crate) trait Clock: Debug + Send + Sync {
     /// seconds.)
     fn unix_ms(&self) -> u64;
 
-    /// Returns the time since an arbitrary start. It never goes back, even when the time of day is
-    /// corrected.
+    /// Returns the time since an arbitrary start. The uptime never goes back, even when the time of day is corrected.
     fn uptime(&self) -> Duration;
 
-    /// Returns the time after which a task that waits for this clock should look at the clock again.
+    /// Returns how long a task that waits for a time may sleep before it reads the clock again.
     fn tick(&self) -> Duration {
         Duration::from_secs(5)
     }
@@ -52,7 +51,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until a test moves it.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
 pub(crate) struct ManualClock {
@@ -88,7 +87,7 @@ impl Clock for ManualClock {
         Duration::from_nanos(self.moved_ns.load(std::sync::atomic::Ordering::SeqCst))
     }
 
-    /// No timer fires when a test moves the clock, so a waiting task looks at the clock often.
+    /// No timer fires when a test moves the clock, so a waiting task reads the clock often.
     fn tick(&self) -> Duration {
         Duration::from_millis(100)
     }

@@ -1,7 +1,7 @@
-//! One function for each parser of untrusted input. The fuzzers in `fuzz` call these functions, and so does
-//! the test that runs the fuzzers' corpora.
+//! One function for each parser of untrusted input. The fuzzers in `fuzz` and the test that runs their corpora call
+//! these functions.
 //!
-//! Each function panics if the parser breaks a rule, and in no other case.
+//! Each function panics only if the parser breaks a rule.
 
 pub use crate::clerk::fuzz::{claims, publishable_key};
 pub use crate::http::fuzz::{authorization, head};

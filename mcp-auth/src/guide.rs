@@ -4,14 +4,15 @@
 //!   [`questions`], [`notifications`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`sessions`], [`check_your_instance`].
+//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`sessions`], [`stdio`], [`audit`], [`revocation`],
+//!   [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
 //! The pages are the files of `docs/` in the repository.
 
-// At its end, each page defines link names that point to files. `links.md` defines these names as
-// links to items of this crate. It is included first, because Markdown uses the first definition of
-// a name. The line numbers of doctests therefore include the lines of `links.md`.
+// At its end, each page defines link names that point to files. `links.md` defines the same names as links to items of
+// this crate. `links.md` is included first, because Markdown uses the first definition of a name. The line numbers of
+// doctests therefore include the lines of `links.md`.
 macro_rules! pages {
     ($($name:ident: $file:literal,)*) => {
         $(
@@ -38,6 +39,7 @@ pages! {
     settings: "settings.md",
     findings: "findings.md",
     errors: "errors.md",
+    explain: "explain.md",
     local_clerk: "local-clerk.md",
     compile_times: "compile-times.md",
     speed: "speed.md",
@@ -45,6 +47,9 @@ pages! {
     security: "security.md",
     connections: "connections.md",
     sessions: "sessions.md",
+    stdio: "stdio.md",
+    audit: "audit.md",
+    revocation: "revocation.md",
     check_your_instance: "check-your-instance.md",
     from_mcp_use: "from-mcp-use.md",
     from_rmcp: "from-rmcp.md",

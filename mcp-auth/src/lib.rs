@@ -7,12 +7,13 @@
 //! |---|---|
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
 //! | `metrics` | `MCP_METRICS` and [`ServerBuilder::metrics`], an address at which Prometheus reads counters, as [Operate][operate] shows; adds the crate `prometheus-client` |
+//! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
-//! All are off by default. A feature adds items and changes no authorization check. `emulator` and
-//! `testing` add the crate `clerk-emulator`, which issues tokens, and its dependencies. Switch
-//! `emulator` on for development only, as [the local Clerk][local-clerk] shows, and `testing` for
-//! tests only.
+//! All features are off by default. A feature adds items and changes no authorization check. `emulator` and `testing`
+//! each add the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on
+//! for development only, as [the local Clerk][local-clerk] shows, and `testing` for tests only. `stdio` adds no
+//! dependency; [MCP over stdio][stdio] describes it.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
@@ -29,16 +30,22 @@ pub use mcp_auth_macros::module_guard;
 /// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
 /// annotations.
 pub use rmcp::model;
-/// The crates whose types appear in the signatures of this crate.
+/// The crates whose types are in the signatures of this crate.
 pub use {schemars, serde_json};
 
-pub use crate::guard::{
-    CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
-    Role, Scope,
+pub use crate::audit::{
+    AuditEvent, AuditFact, AuditFacts, AuditFile, AuditOutcome, AuditPrimitive, AuditRecord,
+    AuditRequirement, AuditSink, AuditSync, FactSource,
 };
+pub use crate::guard::{
+    CallerFacts, Check, ExplainedDecision, ExplainedRequirement, Explanation, Feature, Guard,
+    Permission, Plan, Policy, Requirement, Reverification, Role, Scope,
+};
+#[cfg(feature = "stdio")]
+pub use crate::identity::LocalUser;
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
-    Session, TokenKind,
+    Revocation, Revocations, Session, TokenKind,
 };
 pub use crate::primitive::{
     Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,
@@ -66,6 +73,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "fuzz.rs"]
 pub mod __fuzz;
+mod audit;
 mod clerk;
 mod clock;
 mod guard;
@@ -81,8 +89,11 @@ mod primitive;
 mod properties;
 mod protocol;
 mod server;
+#[cfg(feature = "stdio")]
+mod stdio;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tools;
 
 /// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! Decides whether a host is this machine. No other module does.
+//! Decides whether a host is this machine. No other module decides this.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ pub(crate) fn is_url(url: &Url) -> bool {
     }
 }
 
-/// Reports whether a host to listen on is loopback; an IPv6 address may have brackets.
+/// Reports whether a host to listen on is loopback. An IPv6 address may have brackets.
 pub(crate) fn is_host(host: &str) -> bool {
     let bare = host.trim_matches(['[', ']']);
     let address = bare.parse::<IpAddr>();

@@ -1,5 +1,5 @@
-//! The configuration of the property tests. The seed is fixed, so each run finds the same failure, and proptest
-//! writes no files for regressions. A failure prints the smallest case that was found.
+//! The configuration of the property tests. The seed is fixed, so each run finds the same failures, and proptest writes
+//! no files for regressions. A failure prints the smallest failing case.
 
 use proptest::test_runner::{Config, RngSeed};
 

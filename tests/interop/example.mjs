@@ -11,7 +11,8 @@ import { createInterface } from 'node:readline';
 const ROOT = resolve(import.meta.dirname, '../..');
 /** The target directory of cargo. */
 export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
-const BINARIES = join(TARGET, 'debug');
+/** The folder of the built programs. */
+export const BINARIES = join(TARGET, 'debug');
 /** The Python interpreter that `.ci/run` prepares for the Python client. */
 export const PYTHON = join(TARGET, 'interop-python/bin/python');
 /** The Python interpreter for LangChain's adapters, which need version 1 of the Python client. */

@@ -21,15 +21,15 @@ use serde_json::{Map, Value};
 pub struct User {
     /// Clerk's id: `user_` and the username.
     pub id: String,
-    /// The short name, as the directory file has it.
+    /// The short name, as written in the directory file.
     pub username: String,
-    /// The full name; the username if the directory has no name.
+    /// The full name. If the directory has no full name, the username.
     pub name: String,
-    /// The primary e-mail address; `None` if the directory has no address.
+    /// The primary e-mail address. `None` if the directory has no address.
     pub email: Option<String>,
-    /// Whether the address is verified; `true` if the directory does not say.
+    /// Whether the address is verified. `true` if the directory does not say.
     pub email_verified: bool,
-    /// The URL of the person's picture; `None` if the directory has no picture.
+    /// The URL of the person's picture. `None` if the directory has no picture.
     pub image_url: Option<String>,
     /// The slugs of the person's plans. A person without a plan is on `free`.
     pub plans: Vec<String>,
@@ -62,9 +62,9 @@ pub struct User {
 pub struct Machine {
     /// Clerk's id: `mch_` and the name.
     pub id: String,
-    /// The name, as the directory file has it.
+    /// The name, as written in the directory file.
     pub name: String,
-    /// The ids of the machines that this machine may talk to.
+    /// The ids of the machines to which this machine may talk.
     pub scoped_machines: Vec<String>,
 }
 
@@ -81,9 +81,9 @@ pub struct Machine {
 pub struct Organization {
     /// Clerk's id: `org_` and the slug.
     pub id: String,
-    /// The short name, as the directory file has it.
+    /// The short name, as written in the directory file.
     pub slug: String,
-    /// The display name; the slug if the directory has no name.
+    /// The display name. If the directory has no display name, the slug.
     pub name: String,
     /// The slugs of the organization's plans. An organization without a plan is on `free`.
     pub plans: Vec<String>,
@@ -116,9 +116,9 @@ pub struct Membership {
     pub name: String,
     /// The id of the person.
     pub user_id: String,
-    /// The role's key, `org:admin`.
+    /// The key of the role, such as `org:admin`.
     pub role: String,
-    /// The role's name, `Admin`.
+    /// The name of the role, such as `Admin`.
     pub role_name: String,
     /// The full keys of the permissions, such as `org:documents:read`, including system permissions
     /// (`org:sys_…`) of the role.
@@ -128,7 +128,7 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) role: String,
-    /// The member's own permissions, which replace the permissions of the role.
+    /// The member's own permissions. They replace the permissions of the role.
     pub(super) permissions: Option<Vec<String>>,
 }
 

@@ -21,10 +21,10 @@ use crate::scope;
 
 /// The people and organizations of an instance.
 ///
-/// `Directory::default()` has `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
-/// organization) and `margaret` (admin of `globex`). An admin may read, write and delete documents;
-/// a member may read them. `acme` is on the plan `team`, which includes the feature `reports`. The
-/// directory has two machines: `billing` may talk to `mcp`, and `mcp` may talk to no machine.
+/// `Directory::default()` has the people `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
+/// organization) and `margaret` (admin of `globex`). An admin may read, write and delete documents. A member may read
+/// documents. `acme` is on the plan `team`, which includes the feature `reports`. The directory has two machines:
+/// `billing` may talk to `mcp`, and `mcp` may talk to no machine.
 ///
 /// ```
 /// use clerk_emulator::Directory;
@@ -77,8 +77,8 @@ impl Directory {
         }
     }
 
-    /// Lets `machine` talk to exactly `scoped_machines`. All machines are given by name or full id.
-    /// An unknown machine in `scoped_machines` is added, and may itself talk to no machine.
+    /// Lets `machine` talk to exactly `scoped_machines`. All machines are given by name or full id. An unknown machine
+    /// in `scoped_machines` is added, and may talk to no machine.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::empty();
@@ -100,11 +100,10 @@ impl Directory {
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
     /// the role's permissions.
     ///
-    /// You can pass names or full ids: `ada` or `user_ada`, `acme` or `org_acme`, `admin` or
-    /// `org:admin`. An unknown user, organization or role is added; an existing membership is
-    /// replaced. Permissions are full keys and are not checked. If a session token cannot contain
-    /// one of the permissions, [`Instance::mint`](crate::Instance::mint) of a session token for
-    /// this member fails.
+    /// You can pass names or full ids: `ada` or `user_ada`, `acme` or `org_acme`, `admin` or `org:admin`. An unknown
+    /// user, organization or role is added. An existing membership is replaced. Permissions are full keys and are not
+    /// checked. If a session token cannot contain one of the permissions, [`Instance::mint`](crate::Instance::mint)
+    /// fails for a session token of this member.
     pub fn set_member(&mut self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         let permissions = permissions.iter().map(|key| String::from(*key)).collect();
         self.put_member(user, organization, role, Some(permissions));
@@ -142,11 +141,11 @@ impl Directory {
         self.grant(role, permissions);
     }
 
-    /// Adds plans and features, by their slugs, to an organization or a user, given by full id.
-    /// Returns `false` if the organization or user is unknown. Slugs are not checked.
+    /// Adds plans and features, by their slugs, to an organization or a user. The organization or user is given by full
+    /// id. Returns `false` if the organization or user is unknown. Slugs are not checked.
     ///
-    /// Only session tokens contain plans and features. At Clerk, permissions depend on plans; in
-    /// the emulator they do not.
+    /// Only session tokens contain plans and features. At Clerk, permissions depend on plans. In the emulator,
+    /// permissions do not depend on plans.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -199,7 +198,7 @@ impl Directory {
         scope::STANDARD.into_iter().chain(self.scopes()).collect()
     }
 
-    /// Ends a membership, given by names or full ids. Returns whether the membership existed.
+    /// Ends a membership, which is given by names or full ids. Returns whether the membership existed.
     pub fn remove_member(&mut self, user: &str, organization: &str) -> bool {
         let user = full_id("user_", user);
         let organization = full_id("org_", organization);
@@ -248,8 +247,7 @@ impl Directory {
         self.machines.values()
     }
 
-    /// The membership of a person in an organization, both given by full id; `None` if the person
-    /// is not a member.
+    /// The membership of a person in an organization, both given by full id. `None` if the person is not a member.
     #[must_use]
     pub fn membership(&self, organization_id: &str, user_id: &str) -> Option<Membership> {
         let organization = self.organizations.get(organization_id)?;
@@ -326,7 +324,7 @@ impl Directory {
         self.users.remove(&id).is_some()
     }
 
-    /// Whether a role of this key (`org:admin`) is known.
+    /// Returns true if there is a role with this key (`org:admin`).
     pub(crate) fn has_role(&self, key: &str) -> bool {
         self.roles.contains_key(key)
     }

@@ -2,8 +2,7 @@
 
 use std::borrow::Borrow;
 
-/// The full id for a name or a full id. A name never starts with the prefix, so the result is
-/// unambiguous.
+/// The full id for a name or a full id. A name never starts with the prefix of an id, so the result is unambiguous.
 pub(super) fn full_id(prefix: &str, name_or_id: &str) -> String {
     format!("{prefix}{}", short_name(prefix, name_or_id))
 }
@@ -32,7 +31,7 @@ pub(crate) fn role_name(key: &str) -> String {
     })
 }
 
-/// Names for an error message, separated by commas; `none` if there are none.
+/// Writes names for an error message, separated by commas. Writes `none` if there are no names.
 pub(crate) fn join<S: Borrow<str>>(names: impl Iterator<Item = S>) -> String {
     let names: Vec<_> = names.collect();
     if names.is_empty() {

@@ -1,7 +1,6 @@
 //! The TOML form of a directory.
 //!
-//! An unknown key is an error. If misspelt keys were ignored, a permission could be missing without
-//! anybody noticing.
+//! An unknown key is an error. Otherwise a misspelt key could remove a permission, and nobody would notice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,7 +38,7 @@ impl Directory {
     ///   type.
     /// - [`DirectoryProblem::Name`], [`DirectoryProblem::Permission`],
     ///   [`DirectoryProblem::DuplicatePermission`]: Clerk would not accept the name or permission.
-    /// - [`DirectoryProblem::Scope`]: a scope is malformed, or it is one of Clerk's own.
+    /// - [`DirectoryProblem::Scope`]: a scope is malformed, or is one of Clerk's own scopes.
     /// - [`DirectoryProblem::Slug`]: a session token cannot contain the plan or feature.
     /// - [`DirectoryProblem::UnknownMember`], [`DirectoryProblem::UnknownRole`]: a member, or a
     ///   member's role, is not declared.

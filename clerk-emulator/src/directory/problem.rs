@@ -27,7 +27,7 @@ pub struct DirectoryError {
     pub line: usize,
     /// The character in the line, counted from 1.
     pub column: usize,
-    /// The problem at that place.
+    /// The problem at this line and column.
     pub problem: DirectoryProblem,
 }
 
@@ -92,7 +92,7 @@ pub enum DirectoryProblem {
         table: &'static str,
         /// The name as written.
         name: String,
-        /// The prefix that is put before it.
+        /// The prefix that is added to the name.
         prefix: &'static str,
     },
     /// A permission is not `org:<feature>:<action>`.
@@ -151,7 +151,7 @@ pub enum DirectoryProblem {
         organization: String,
         /// The member as written.
         user: String,
-        /// The declared users, separated by commas; `none` if there are none.
+        /// The declared users, separated by commas. `none` if there are no declared users.
         known: String,
     },
     /// A member has a role that is not declared.
@@ -165,7 +165,7 @@ pub enum DirectoryProblem {
         user: String,
         /// The role as written.
         role: String,
-        /// The declared roles, separated by commas; `none` if there are none.
+        /// The declared roles, separated by commas. `none` if there are no declared roles.
         known: String,
     },
 }
@@ -211,8 +211,8 @@ impl DirectoryProblem {
     }
 }
 
-/// The offset of a key. If `value` is given, the offset of that value: of the text itself, or of
-/// the last equal member of a list.
+/// The offset of a key. If `value` is given, the offset of the value: of the text itself, or of the last equal member
+/// of a list.
 fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
     let (first, rest) = keys.split_first()?;
     let mut entries = table.iter();

@@ -13,8 +13,8 @@ impl Instance {
     /// Mints a token as if the time were `now`, in Unix seconds: a JWT (RFC 7519, signed with
     /// RS256), or an opaque token that this instance stores.
     ///
-    /// [`TokenRequest::expires_in`] decides whether the token has expired at `now`. A banned or
-    /// locked user gets a token too, as if it had been issued before the ban.
+    /// [`TokenRequest::expires_in`] decides whether the token has expired at `now`. A banned or locked user gets a
+    /// token too, as if the token had been issued before the ban.
     ///
     /// # Errors
     /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`],
@@ -22,7 +22,7 @@ impl Instance {
     ///   would not issue such a token.
     /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`],
     ///   [`MintError::NotAnObject`]: a token of this kind cannot contain the requested data.
-    /// - [`MintError::Incomplete`]: the request does not name the principal of the token.
+    /// - [`MintError::Incomplete`]: the request does not name the user, organization or machine of the token.
     /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, or the key
     ///   cannot sign.
     pub fn mint(&self, request: &TokenRequest, now: u64) -> Result<String, MintError> {
@@ -40,7 +40,7 @@ impl Instance {
             Some(format) => format == TokenFormat::Jwt,
             None => request.kind != TokenKind::Oauth || state.settings.oauth_jwt_access_tokens,
         };
-        // Signing takes a millisecond. The lock is released first, so that no writer waits.
+        // Signing takes a millisecond. Release the lock first, so that no writer waits.
         drop(state);
         if is_jwt {
             key.sign(&header, &claims)

@@ -91,7 +91,7 @@ struct Shared {
 }
 
 struct State {
-    /// The key that signs every token, even after it was withdrawn from `published`.
+    /// The key that signs every token, even after the key was withdrawn from `published`.
     key: Arc<SigningKey>,
     published: Vec<Arc<SigningKey>>,
     public_key_pem: String,
@@ -112,9 +112,9 @@ impl Instance {
         Self::with_keys(issuer.into(), directory, keys, OAuth::new(), tokens, None)
     }
 
-    /// An instance that stores its state in the file `path`: keys, OAuth clients, grants and opaque
-    /// tokens. Clients and all tokens survive a restart. A missing file is created with the mode
-    /// 0600. A key from a later [`rotate_key`](Self::rotate_key) is not stored.
+    /// An instance that stores its state in the file `path`: keys, OAuth clients, grants and opaque tokens. Clients and
+    /// all tokens survive a restart. A missing file is created with the mode 0600. The file does not store a key from a
+    /// later [`rotate_key`](Self::rotate_key).
     ///
     /// The instance holds a lock on the file `….lock` beside `path`, so that no other instance
     /// writes the state.
@@ -194,8 +194,8 @@ impl Instance {
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
     /// the role's permissions.
     ///
-    /// You can pass names or full ids. An unknown user, organization or role is added; an existing
-    /// membership is replaced. Existing tokens do not change.
+    /// You can pass names or full ids. An unknown user, organization or role is added. An existing membership is
+    /// replaced. Existing tokens do not change.
     pub fn set_member(&self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         self.write()
             .directory
@@ -271,8 +271,8 @@ impl Instance {
         self.write().directory.remove_user(user)
     }
 
-    /// Sets the e-mail address of a user, given by name or id, and marks it as verified; `None`
-    /// removes the address. Returns whether the user exists. Existing tokens do not change.
+    /// Sets the e-mail address of a user, given by name or id, and marks the address as verified. `None` removes the
+    /// address. Returns whether the user exists. Existing tokens do not change.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -299,14 +299,12 @@ impl Instance {
         self.write().directory.set_machine(machine, scoped_machines);
     }
 
-    /// Registers the MCP server with this endpoint URL, like *Agents → MCP servers → Add MCP
-    /// server* in the dashboard. Access tokens of later grants can then have the URL as `aud`; see
-    /// [`Settings::audience_claim`].
+    /// Registers the MCP server with this endpoint URL, like *Agents → MCP servers → Add MCP server* in the dashboard.
+    /// Access tokens of later grants can then have this URL as `aud`; see [`Settings::audience_claim`].
     ///
-    /// The first registered server switches on [`Settings::audience_claim`] and
-    /// [`Settings::client_id_metadata_documents_advertised`]. Later servers are only added to the
-    /// list, and registering a server again changes nothing. The servers are lost at a restart,
-    /// like all settings.
+    /// The first registered server turns on [`Settings::audience_claim`] and
+    /// [`Settings::client_id_metadata_documents_advertised`]. Later servers are only added to the list, and registering
+    /// a server again changes nothing. A restart removes the servers, like all settings.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -327,8 +325,7 @@ impl Instance {
         self.with_settings(|settings| settings.register_mcp_server(url))
     }
 
-    /// Changes the settings. The closure must not call methods of this instance, because that would
-    /// be a deadlock.
+    /// Changes the settings. The closure must not call methods of this instance, because the call would deadlock.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.write().settings);
     }
@@ -372,8 +369,8 @@ impl Instance {
         self.read().directory.clone()
     }
 
-    /// The membership of a person in an organization, both given by full id; `None` if the person
-    /// is not a member. The Backend API returns the same data.
+    /// The membership of a person in an organization, both given by full id. `None` if the person is not a member. The
+    /// Backend API returns the same data.
     #[must_use]
     pub fn membership(&self, organization_id: &str, user_id: &str) -> Option<Membership> {
         self.read().directory.membership(organization_id, user_id)
@@ -404,8 +401,7 @@ impl Instance {
         }
     }
 
-    /// Ignores poisoning: each write is one assignment or one operation of a map, so a panic leaves
-    /// a consistent state.
+    /// Ignores poisoning. Each write is one assignment or one operation of a map, so a panic leaves a consistent state.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.shared
             .state

@@ -9,8 +9,8 @@ use crate::instance::Instance;
 use crate::oauth::{Context, OAuth};
 
 impl Instance {
-    /// The object that the Backend API returns for an OAuth access token, JWT or opaque, as if the
-    /// time were `now`; `None` if this instance did not issue the token.
+    /// The object that the Backend API returns for an OAuth access token, JWT or opaque, as if the time were `now`.
+    /// `None` if this instance did not issue the token.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -30,9 +30,8 @@ impl Instance {
         self.shared.oauth.verify(&self.context(now), token)
     }
 
-    /// Mints an opaque OAuth access token that stands for a JWT with these claims. A test can
-    /// change the claims of [`token_parts`](Self::token_parts) and pass them to this method. The
-    /// claims are not checked against the directory.
+    /// Mints an opaque OAuth access token with the claims of a JWT. A test can change the claims of
+    /// [`token_parts`](Self::token_parts) and pass them to this method. The claims are not compared with the directory.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -53,8 +52,7 @@ impl Instance {
         self.shared.oauth.issue_access_token(claims)
     }
 
-    /// The userinfo response for an OAuth access token, as if the time were `now`; `None` if the
-    /// token is not active.
+    /// The userinfo response for an OAuth access token, as if the time were `now`. `None` if the token is not active.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -76,7 +74,7 @@ impl Instance {
         &self.shared.oauth
     }
 
-    /// The snapshot for a request to the authorization server that arrives now.
+    /// The snapshot for a request that arrives now at the authorization server.
     pub(crate) fn oauth_context(&self) -> Context {
         self.context(self.now())
     }

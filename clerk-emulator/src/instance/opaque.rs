@@ -8,8 +8,8 @@ use crate::oauth::OPAQUE_PREFIX;
 use crate::opaque::{OpaqueKind, Revocation};
 
 impl Instance {
-    /// The object that the Backend API returns for an opaque M2M token at `now`, also if the token
-    /// is revoked or expired; `None` if the token is unknown.
+    /// The object that the Backend API returns for an opaque M2M token at `now`, even if the token is revoked or
+    /// expired. `None` if the token is unknown.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -27,8 +27,8 @@ impl Instance {
         self.verify(OpaqueKind::M2m, token, now)
     }
 
-    /// The object that the Backend API returns for an API key at `now`, also if the key is revoked
-    /// or expired; `None` if the key is unknown.
+    /// The object that the Backend API returns for an API key at `now`, even if the key is revoked or expired. `None`
+    /// if the key is unknown.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -47,16 +47,15 @@ impl Instance {
         self.verify(OpaqueKind::ApiKey, secret, now)
     }
 
-    /// Revokes an opaque access token, an opaque M2M token or an API key, given by its text or its
-    /// id. For a refresh token, revokes its grant and the grant's opaque tokens. Returns whether
-    /// the token is known.
+    /// Revokes an opaque access token, an opaque M2M token or an API key, given by its text or its id. For a refresh
+    /// token, revokes the token's grant and the opaque tokens of the grant. Returns whether the token is known.
     pub fn revoke(&self, token_or_id: &str) -> bool {
         self.revoke_because(token_or_id, None).is_some()
             || self.oauth().revoke_refresh_token(token_or_id, self.now())
     }
 
-    /// The secret key of a machine, given by name or id; `None` if the machine is unknown. With
-    /// this key a machine verifies the M2M tokens that are meant for it.
+    /// The secret key of a machine, given by name or id. `None` if the machine is unknown. With this key a machine
+    /// verifies the M2M tokens that are meant for the machine.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};

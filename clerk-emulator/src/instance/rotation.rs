@@ -11,13 +11,13 @@ impl Instance {
     /// tokens that it signed are no longer valid.
     ///
     /// # Errors
-    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
+    /// - [`Error::KeyGeneration`]: the system has no randomness. The old key stays.
     pub fn rotate_key(&self) -> Result<(), Error> {
         self.sign_with(SigningKey::generate()?, |_| false)
     }
 
-    /// Replaces the signing key by a key with the same id, and removes the old key from the JWKS.
-    /// This can also happen at Clerk, because a key there has the id of its instance.
+    /// Replaces the signing key by a key with the same id, and removes the old key from the JWKS. At Clerk this can
+    /// happen too, because a key there has the id of its instance.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -30,7 +30,7 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
+    /// - [`Error::KeyGeneration`]: the system has no randomness. The old key stays.
     pub fn rotate_key_keeping_id(&self) -> Result<(), Error> {
         let kid = String::from(self.read().key.kid());
         self.sign_with(SigningKey::generate_as(kid)?, |_| false)
@@ -52,7 +52,7 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key continues to sign.
+    /// - [`Error::KeyGeneration`]: the system has no randomness. The old key continues to sign.
     pub fn rotate_key_overlapping(&self) -> Result<(), Error> {
         self.sign_with(SigningKey::generate()?, |_| true)
     }
@@ -92,5 +92,5 @@ impl Instance {
     }
 }
 
-/// The maximal number of keys in the JWKS. Adding one more removes the oldest.
+/// The maximal number of keys in the JWKS. Adding another key removes the oldest key.
 const MAX_PUBLISHED: usize = 16;

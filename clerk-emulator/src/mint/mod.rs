@@ -49,8 +49,8 @@ pub(crate) fn token_parts(
     Ok((header, Value::Object(claims)))
 }
 
-/// Whether the requested token is an opaque M2M token or an API key. For an opaque OAuth access
-/// token this is `false`, because it stands for the claims of a JWT.
+/// Returns true if the requested token is an opaque M2M token or an API key. Returns `false` for an opaque OAuth access
+/// token, because such a token has the claims of a JWT.
 pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
     match request.kind {
         TokenKind::ApiKey => true,
@@ -89,8 +89,8 @@ pub(crate) fn opaque_token(
     })
 }
 
-/// Refuses a field that the kind of token does not have. If such fields were ignored, a test that
-/// requests a session token with scopes would get a token without scopes and not notice it.
+/// Refuses a field that the kind of token does not have. If this function ignored the field, a test that requests a
+/// session token with scopes would get a token without scopes, and would not notice.
 fn check_applicable(request: &TokenRequest) -> Result<(), MintError> {
     let TokenRequest {
         user,
@@ -222,7 +222,7 @@ fn machine_scopes(machine: &Machine, request: &TokenRequest) -> Result<Vec<Strin
     scopes.collect()
 }
 
-/// The id of the user or organization that an API key acts for.
+/// The id of the user or organization for which an API key acts.
 fn key_subject(directory: &Directory, request: &TokenRequest) -> Result<String, MintError> {
     match (&request.user, &request.org) {
         (None, None) => Err(MintError::Incomplete {
@@ -275,8 +275,8 @@ fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
         expires_in => expires_in.unwrap_or(lifetime),
     };
     let expires = now.saturating_add(expires_in);
-    // Expiry must be the only reason to refuse an expired token. Its time of issue is therefore one
-    // lifetime before its expiry.
+    // An expired token must be refused only because of its expiry. Its time of issue is therefore one lifetime before
+    // its expiry.
     let issued = if expires > now {
         now
     } else {

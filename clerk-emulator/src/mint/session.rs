@@ -94,7 +94,7 @@ pub(super) fn add_billing_claims(
             continue;
         }
         let said = claims.get(claim).and_then(Value::as_str);
-        // Requested plans replace the plans of the directory; requested features are added.
+        // Requested plans replace the plans of the directory. Requested features are added to its features.
         let said = said.filter(|_| what == "feature").unwrap_or_default();
         let mut entitlements = Entitlements::default();
         entitlements.add_claim(said);
@@ -103,8 +103,8 @@ pub(super) fn add_billing_claims(
                 what,
                 slug: text.clone(),
             })?;
-            // Without an organization, a feature for both owners belongs to the user, unless `ou:`
-            // asks for both explicitly.
+            // Without an organization, a feature for both owners belongs to the user. Only `ou:` asks explicitly for
+            // both owners.
             let owners = if owners == Owners::BOTH && !text.starts_with("ou:") {
                 Owners {
                     organization: request.org.is_some(),
@@ -120,7 +120,7 @@ pub(super) fn add_billing_claims(
     Ok(())
 }
 
-/// A number of minutes as JSON. A whole number is written without a fraction, like in JavaScript.
+/// A number of minutes as JSON. A whole number is written without a fraction, as in JavaScript.
 fn minutes(age: f64) -> Value {
     if age.fract() == 0.0 && age.abs() < f64::from(i32::MAX) {
         json!(age as i32)
@@ -147,14 +147,14 @@ pub(super) fn add_v1_claims(
     Ok(())
 }
 
-/// The permissions of a member in a session token: all except Clerk's system permissions.
+/// The permissions of a member in a session token: all permissions except Clerk's system permissions.
 fn session_permissions(membership: &Membership) -> Result<Vec<Permission<'_>>, MintError> {
     let mut permissions = Vec::new();
     for key in &membership.permissions {
         let permission = Permission::parse(key).ok_or_else(|| MintError::Permission {
             permission: key.clone(),
         })?;
-        // Clerk: system permissions are not in session tokens.
+        // At Clerk, session tokens contain no system permissions.
         if !permission.is_system() {
             permissions.push(permission);
         }

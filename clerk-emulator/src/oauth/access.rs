@@ -45,8 +45,8 @@ impl AccessClaims {
 #[derive(Deserialize, Serialize)]
 pub(super) struct AccessToken {
     claims: AccessClaims,
-    /// The grant of a token from the token endpoint; `None` for a token that
-    /// [`Instance::mint`](crate::Instance::mint) issued.
+    /// The grant of a token from the token endpoint. `None` for a token that [`Instance::mint`](crate::Instance::mint)
+    /// issued.
     grant_id: Option<String>,
     revocation: Option<Revocation>,
     /// Whether the token was ever presented. State files of earlier versions lack this member.
@@ -107,13 +107,12 @@ impl Presented {
 }
 
 impl OAuth {
-    /// The object that the Backend API returns for an access token; `None` if the instance did not
-    /// issue it.
+    /// The object that the Backend API returns for an access token. `None` if the instance did not issue the token.
     pub(crate) fn verify(&self, context: &Context, token: &str) -> Option<Value> {
         Some(self.present(context, token)?.to_json(context.now))
     }
 
-    /// The userinfo response for an access token; `None` if the token is not active.
+    /// The userinfo response for an access token. `None` if the token is not active.
     pub(crate) fn userinfo(&self, context: &Context, token: &str) -> Option<Value> {
         let presented = self.present(context, token)?;
         if !presented.is_active(context.now) {
@@ -129,7 +128,7 @@ impl OAuth {
         facts.insert("user_id".into(), json!(user.id));
         facts.insert("sub".into(), json!(user.id));
         if has("profile") {
-            // Clerk: this claim is deprecated, but still sent.
+            // Clerk still sends this claim, although it is deprecated.
             facts.insert("username".into(), json!(user.username));
         }
         if has("public_metadata") {
@@ -151,8 +150,8 @@ impl OAuth {
         Some(Value::Object(facts))
     }
 
-    /// Looks up a presented access token; `None` if the instance did not issue it. The token may
-    /// be expired or revoked.
+    /// Looks up a presented access token. `None` if the instance did not issue the token. The token may be expired or
+    /// revoked.
     pub(crate) fn present(&self, context: &Context, token: &str) -> Option<Presented> {
         if token.starts_with(OPAQUE_PREFIX) {
             return self.opaque(token);
@@ -169,13 +168,13 @@ impl OAuth {
         })
     }
 
-    /// Issues an opaque token that stands for a JWT with these claims.
+    /// Issues an opaque token with the claims of a JWT.
     pub(crate) fn issue_access_token(&self, claims: Value) -> Result<String, MintError> {
         let claims: AccessClaims = serde_json::from_value(claims).map_err(|_| MintError::Claims)?;
         let token = new_secret(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
         let now = claims.iat;
         let mut state = self.lock();
-        // Tokens that expired long ago are removed. After that they are unknown instead of expired.
+        // Tokens that expired long ago are removed. A removed token is unknown instead of expired.
         state
             .persisted
             .access_tokens

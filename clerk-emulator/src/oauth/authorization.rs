@@ -22,7 +22,7 @@ pub(crate) struct Authorization {
     /// The code challenge by `S256` (RFC 7636 §4.3).
     pub(crate) challenge: Option<String>,
     pub(crate) nonce: Option<String>,
-    /// Whether no page may be shown (OpenID Connect Core §3.1.2.1).
+    /// Whether the emulator must not show a page (OpenID Connect Core §3.1.2.1).
     pub(crate) is_silent: bool,
 }
 
@@ -30,7 +30,7 @@ impl Authorization {
     /// Checks a request whose redirect URI is already known to belong to the client.
     ///
     /// # Errors
-    /// The error, and the redirect that takes the error to the client.
+    /// - The error, and the redirect that takes the error to the client.
     pub(crate) fn check(
         fields: &Fields,
         client: Client,
@@ -69,20 +69,17 @@ impl Authorization {
     }
 }
 
-/// A person's consent to a client. It outlives the authorization code. Every token of the client
-/// belongs to such a grant.
+/// A person's consent to a client. It outlives the authorization code. Every token of the client belongs to a grant.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Grant {
     pub(crate) client_id: String,
     pub(crate) user_id: String,
     pub(crate) organization_id: Option<String>,
     pub(crate) scopes: Vec<String>,
-    /// The resources that the client requested with `resource`. A token request can request only
-    /// these.
+    /// The resources that the client requested with `resource`. A token request can request only these resources.
     pub(crate) resources: Vec<String>,
-    /// The resources that can become the audience of this grant's tokens: registered MCP servers,
-    /// if the audience claim was on at the time of the grant. State files of earlier versions lack
-    /// this member.
+    /// The resources that can become the audience of this grant's tokens. These are the registered MCP servers, if the
+    /// audience claim was on at the time of the grant. State files of earlier versions lack this member.
     #[serde(default)]
     pub(crate) audience: Vec<String>,
     pub(crate) nonce: Option<String>,
@@ -99,7 +96,7 @@ fn check_response(fields: &Fields) -> Result<(), OAuthError> {
     }
 }
 
-/// RFC 7636: only `S256` is accepted, and only a client with a secret may omit the challenge.
+/// RFC 7636: only `S256` is accepted. Only a client with a secret may leave out the challenge.
 fn challenge(fields: &Fields, client: &Client) -> Result<Option<String>, OAuthError> {
     let (challenge, method) = (
         fields.one("code_challenge")?,
@@ -116,7 +113,7 @@ fn challenge(fields: &Fields, client: &Client) -> Result<Option<String>, OAuthEr
                 Err(invalid_request(text))
             }
         }
-        // RFC 7636 section 4.3: a challenge without a method would be `plain`.
+        // RFC 7636 section 4.3: a challenge without a method would mean `plain`.
         (Some(_), _) => Err(invalid_request("code_challenge_method must be S256")),
     }
 }
@@ -125,7 +122,7 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Clerk: a state has at least 8 characters, and only a request with PKCE may omit it.
+/// At Clerk a state has at least 8 characters. Only a request with PKCE may leave out the state.
 fn check_state(fields: &Fields, has_challenge: bool) -> Result<(), OAuthError> {
     match fields.one("state")? {
         None if has_challenge => Ok(()),
@@ -150,8 +147,8 @@ fn scopes(
             limit.check(&scopes)?;
             scopes
         }
-        // The client did not request these scopes. A scope beyond the client's limit is therefore
-        // dropped instead of refused.
+        // The client did not request these scopes. A scope beyond the client's limit is therefore dropped instead of
+        // refused.
         None => {
             let by_default = || settings.scopes_by_default();
             let mut scopes = client.scopes.clone().unwrap_or_else(by_default);
@@ -160,7 +157,7 @@ fn scopes(
             scopes
         }
     };
-    // Clerk: a client with a document always gets this scope.
+    // At Clerk a client with a document always gets this scope.
     if client.has_document() {
         scope::add(&mut scopes, scope::OFFLINE_ACCESS);
     }

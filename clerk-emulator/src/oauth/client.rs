@@ -17,14 +17,13 @@ use crate::scope;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Client {
     pub(crate) id: String,
-    /// The name that the client gives itself; its id if it gives no name.
+    /// The name that the client gives itself. If it gives no name, the id of the client.
     pub(crate) name: String,
     pub(crate) redirect_uris: Vec<String>,
-    /// The scopes of the client's registration or document; `None` stands for the default scopes.
-    /// The client gets these scopes if it requests no scope. The settings decide whether these
-    /// scopes also limit the client.
+    /// The scopes of the client's registration or document. `None` means the default scopes. The client gets these
+    /// scopes if it requests no scope. The settings decide whether these scopes also limit the client.
     pub(crate) scopes: Option<Vec<String>>,
-    /// The digest of the secret of a confidential client; `None` for a public client.
+    /// The digest of the secret of a confidential client. `None` for a public client.
     pub(crate) secret: Option<Digest>,
 }
 
@@ -35,7 +34,7 @@ impl Client {
     }
 }
 
-/// Whether a client's id is the URL of a metadata document.
+/// Returns true if a client's id is the URL of a metadata document.
 pub(crate) fn is_document_url(client_id: &str) -> bool {
     client_id.starts_with("https://") || client_id.starts_with("http://")
 }
@@ -47,8 +46,8 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the header `Authorization`; `None` if it is not `Basic` with id and secret. A client
-    /// form-encodes the id and the secret before it joins them.
+    /// Reads the header `Authorization`. `None` if the header is not `Basic` with id and secret. A client form-encodes
+    /// the id and the secret before it joins them.
     ///
     /// Source: RFC 6749 §2.3.1.
     pub(crate) fn from_basic(header: &str) -> Option<Self> {
@@ -58,8 +57,7 @@ impl Credentials {
         }
         let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
         let (id, secret) = text.split_once(':')?;
-        // The code escapes `=` and `&`, so that the form parser reads the text as one name without
-        // a value.
+        // Escape `=` and `&`, so that the form parser reads the text as one name without a value.
         let decode = |text: &str| {
             let text = text.replace('&', "%26").replace('=', "%3D");
             let mut pairs = form_urlencoded::parse(text.as_bytes());
@@ -71,8 +69,8 @@ impl Credentials {
         })
     }
 
-    /// Whether the credentials authenticate `client`. A confidential client must present its
-    /// secret, and a public client must not present a secret.
+    /// Returns true if the credentials authenticate `client`. A confidential client must present its secret. A public
+    /// client must not present a secret.
     pub(crate) fn authenticate(&self, client: &Client) -> bool {
         match (&client.secret, &self.secret) {
             (Some(digest), Some(secret)) => digest.is_of(secret),
@@ -100,8 +98,8 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Registers a client with a new id, and with a new secret unless the client is public. Returns
-    /// the client and the response.
+    /// Registers a client with a new id. A client that is not public also gets a new secret. Returns the client and the
+    /// response.
     ///
     /// Source: RFC 7591 §3.2, Clerk's `POST /oauth/register`.
     pub(crate) fn register(

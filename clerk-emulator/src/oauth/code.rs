@@ -52,8 +52,8 @@ impl OAuth {
 
     /// Exchanges a code for its grant and the id of the grant.
     ///
-    /// A second use revokes the tokens of the first use, because one of the two users stole the
-    /// code (RFC 6749 §4.1.2, §10.5).
+    /// A second use of a code revokes the tokens of the first use, because one of the two senders has stolen the code
+    /// (RFC 6749 §4.1.2, §10.5).
     pub(crate) fn redeem(
         &self,
         code: &str,

@@ -1,8 +1,7 @@
 //! Clients whose id is the URL of their metadata document.
 //!
-//! Any web page can make a browser send an authorization request with such a client id, so the URL
-//! is untrusted. This module fetches documents only from public addresses, limits size and time,
-//! and follows no redirects.
+//! Any web page can make a browser send an authorization request whose client id is a URL, so the URL is untrusted.
+//! This module fetches documents only from public addresses, limits size and time, and follows no redirects.
 //!
 //! Source: draft-ietf-oauth-client-id-metadata-document §4, §6.
 
@@ -122,8 +121,8 @@ pub(crate) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthErr
         Some(Host::Domain(_)) => None,
         None => return refuse("it has no host"),
     };
-    // The resolver checks the addresses of a host name. A host that is an address does not reach
-    // the resolver, so this code checks it.
+    // The resolver checks the addresses of a host name. If the host is itself an address, the resolver is not used, so
+    // this code checks the address.
     if address.is_some_and(|address| !is_allowed(address, loopback)) {
         return refuse("its address is not public");
     }

@@ -14,8 +14,7 @@ pub(crate) struct OAuthError {
 impl OAuthError {
     /// An error with a description. Characters that a description cannot contain are removed.
     pub(crate) fn new(code: Code, description: impl AsRef<str>) -> Self {
-        // RFC 6749 section 5.2: no control characters, no quotation mark, no backslash, nothing
-        // beyond ASCII.
+        // RFC 6749 section 5.2 permits no control characters, no quotation mark, no backslash, and only ASCII.
         let allowed =
             |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
         Self {

@@ -4,7 +4,7 @@ use url::form_urlencoded;
 
 use crate::oauth::error::{Code, OAuthError};
 
-/// Names and values in the order sent. Unknown names are ignored, as RFC 6749 requires.
+/// Names and values in the order in which they were sent. Unknown names are ignored, as RFC 6749 requires.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {

@@ -1,5 +1,5 @@
-//! The authorization server of an instance: its clients, grants, codes and tokens. It does not use
-//! HTTP; the endpoints are in `routes/oauth`.
+//! The authorization server of an instance: its clients, grants, codes and tokens. This module does not use HTTP. The
+//! endpoints are in `routes/oauth`.
 //!
 //! INVARIANT: the server stores only the digests of the secrets that it issues (codes, tickets,
 //! refresh tokens, opaque access tokens, clients' secrets).
@@ -59,8 +59,7 @@ pub(crate) struct Persisted {
     clients: BTreeMap<String, Client>,
     /// The ids of the clients, the oldest first. State files of earlier versions lack this member.
     client_order: VecDeque<String>,
-    /// The ids of clients with documents that were allowed by
-    /// [`Instance::allow_client`](crate::Instance::allow_client).
+    /// The ids of clients with documents that [`Instance::allow_client`](crate::Instance::allow_client) allowed.
     allowed_clients: BTreeSet<String>,
     grants: BTreeMap<String, Grant>,
     refresh_tokens: BTreeMap<Digest, RefreshToken>,
@@ -148,8 +147,7 @@ impl OAuth {
         let mut state = self.lock();
         let tickets = &mut state.tickets;
         tickets.retain(|_, ticket| ticket.expires_at > now);
-        // Any page can make a browser open the authorization endpoint, so the number of tickets
-        // must be bounded.
+        // Any page can make a browser open the authorization endpoint, so the number of tickets must be limited.
         make_room(tickets, MAX_WAITING, |ticket| ticket.expires_at);
         let waiting = Ticket {
             authorization,
@@ -171,8 +169,7 @@ impl OAuth {
         }
     }
 
-    /// Ignores poisoning: each write is one operation of a map, so a panic leaves a consistent
-    /// state.
+    /// Ignores poisoning. Each write is one operation of a map, so a panic leaves a consistent state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,7 +242,7 @@ impl fmt::Debug for OAuth {
     }
 }
 
-/// The lifetime of a code, like at Clerk, and of a ticket.
+/// The lifetime of a ticket, and of a code as at Clerk.
 const TEN_MINUTES: u64 = 600;
 const MAX_CLIENTS: usize = 1_000;
 const MAX_GRANTS: usize = 10_000;

@@ -7,8 +7,8 @@ use crate::oauth::client::Client;
 use crate::oauth::error::OAuthError;
 use crate::oauth::fields::Fields;
 
-/// Whether a client may register this redirect URI: `https`, `http` on this machine, or a scheme of
-/// an application.
+/// Returns true if a client may register this redirect URI: `https`, `http` on this machine, or a scheme of an
+/// application.
 ///
 /// Source: RFC 6749 §3.1.2, RFC 8252 §7, MCP authorization "Communication Security".
 pub(crate) fn is_acceptable(uri: &str) -> bool {
@@ -28,13 +28,12 @@ pub(crate) fn is_acceptable(uri: &str) -> bool {
     }
 }
 
-/// The redirect of an authorization response. A value exists only for a URI that the client has
-/// registered.
+/// The redirect of an authorization response. A value exists only for a URI that the client registered.
 #[derive(Clone)]
 pub(crate) struct Redirect {
     pub(crate) uri: String,
-    /// Whether the authorization request contained the URI. If it did, the token request must
-    /// contain it too (RFC 6749 §4.1.3).
+    /// Whether the authorization request contained the URI. If so, the token request must also contain the URI (RFC
+    /// 6749 §4.1.3).
     pub(crate) was_sent: bool,
     state: Option<String>,
     issuer: Option<String>,
@@ -44,8 +43,7 @@ impl Redirect {
     /// The redirect of an authorization request.
     ///
     /// # Errors
-    /// The text of an error page. Without a registered URI the server cannot send the error to the
-    /// client.
+    /// - The text of an error page. Without a registered URI the server cannot send the error to the client.
     pub(crate) fn find(
         client: &Client,
         fields: &Fields,
@@ -65,8 +63,7 @@ impl Redirect {
             (None, [only]) => only.as_str(),
             (None, _) => return Err(String::from("redirect_uri is missing")),
         };
-        // If a client sends `state` twice, the value is dropped. The client then refuses the
-        // response, which has no state.
+        // If a client sends `state` twice, the response has no state, and the client refuses the response.
         let state = fields.one("state").ok().flatten();
         Ok(Self {
             uri: String::from(uri),
@@ -89,13 +86,13 @@ impl Redirect {
         ])
     }
 
-    /// Whether the URI is on this machine.
+    /// Returns true if the URI is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         split_loopback(&self.uri).is_some()
     }
 
-    /// The host and the port, for people to read. For a URI with the scheme of an application this
-    /// is the whole URI, because any text can be in the place of the host.
+    /// The host and the port, for people to read. For a URI with the scheme of an application, the whole URI, because
+    /// the host of such a URI can be any text.
     pub(crate) fn host(&self) -> String {
         let url = Url::parse(&self.uri).ok();
         let of_the_web = url.filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -124,8 +121,8 @@ impl Redirect {
     }
 }
 
-/// Whether a sent URI equals the registered URI byte for byte. The port of a URI on this machine
-/// may differ, because a program learns its port only when it listens.
+/// Returns true if a sent URI equals the registered URI byte for byte. The port of a URI on this machine may differ,
+/// because a program learns its port only when it listens.
 ///
 /// Source: RFC 8252 §7.3, which names addresses only. `localhost` is accepted too, because existing
 /// clients register `http://localhost/callback` in their metadata documents. Clerk's documentation

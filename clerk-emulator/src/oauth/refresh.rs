@@ -1,4 +1,4 @@
-//! Refresh tokens. A refresh token can be used once, and is replaced by a new one.
+//! Refresh tokens. A refresh token can be used once, and is replaced by a new refresh token.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use crate::opaque::{Revocation, make_room};
 pub(super) struct RefreshToken {
     pub(super) grant_id: String,
     pub(super) issued_at: u64,
-    /// Whether the token was exchanged. A used token stays stored, because a second use shows that
-    /// the token was stolen.
+    /// Whether the token was exchanged. A used token remains stored, because a second use shows that the token was
+    /// stolen.
     pub(super) is_used: bool,
 }
 
@@ -42,8 +42,7 @@ impl OAuth {
                 "the refresh token is unknown, revoked or another client's",
             ));
         };
-        // OAuth 2.1 section 4.3.1: one of the two users stole the token, so the grant is revoked
-        // for both users.
+        // OAuth 2.1 section 4.3.1: one of the two senders has stolen the token, so the grant is revoked for both.
         if refresh.is_used {
             state.revoke_grant(&refresh.grant_id, "refresh token used twice", now);
             self.save(&state);
@@ -88,7 +87,7 @@ impl OAuth {
         (!refresh.is_used).then(|| (grant.clone(), refresh.issued_at))
     }
 
-    /// The id of the client of a refresh token, used or not.
+    /// The id of the client of a used or unused refresh token.
     pub(crate) fn refresh_client(&self, token: &str) -> Option<String> {
         let state = self.lock();
         let refresh = state.persisted.refresh_tokens.get(&Digest::of(token))?;
@@ -135,8 +134,8 @@ impl State {
         Ok(token)
     }
 
-    /// Revokes a grant with its refresh tokens and its opaque access tokens. A JWT cannot be
-    /// revoked: it is valid until it expires.
+    /// Revokes a grant with its refresh tokens and its opaque access tokens. A JWT cannot be revoked. It is valid until
+    /// it expires.
     pub(super) fn revoke_grant(&mut self, id: &str, reason: &str, now: u64) {
         self.persisted.grants.remove(id);
         self.persisted
@@ -147,6 +146,6 @@ impl State {
     }
 }
 
-/// The maximal number of refresh tokens: twice the number of grants, so that used tokens are
-/// dropped before the current token of a grant.
+/// The maximal number of refresh tokens. It is twice the number of grants, so that used tokens are dropped before the
+/// current token of a grant.
 pub(super) const MAX_REFRESH_TOKENS: usize = 2 * MAX_GRANTS;

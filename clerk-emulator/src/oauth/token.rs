@@ -20,7 +20,7 @@ impl OAuth {
     /// the response to the client.
     ///
     /// # Errors
-    /// The text of an error page: the user or the membership does not exist.
+    /// - The text of an error page: the user or the membership does not exist.
     pub(crate) fn allow(
         &self,
         context: &Context,
@@ -100,7 +100,7 @@ impl OAuth {
     ) -> Result<Value, OAuthError> {
         let token = fields.required("refresh_token")?;
         let (grant_id, grant) = self.refreshable(token, client, context.now)?;
-        // Clerk: a grant with a scope that the instance no longer has cannot be refreshed.
+        // At Clerk, a grant with a scope that the instance no longer has cannot be refreshed.
         check_known_scopes(&grant.scopes, &context.directory)?;
         let scopes = narrowed_scopes(fields, &grant)?;
         let audience = audience(context, fields, &grant)?;
@@ -109,7 +109,7 @@ impl OAuth {
         Ok(with_refresh_token(answer, next))
     }
 
-    /// The introspection of a token (RFC 7662); `None` if the token is not active.
+    /// The introspection of a token (RFC 7662). `None` if the token is not active.
     pub(crate) fn token_info(&self, context: &Context, token: &str) -> Option<TokenInfo> {
         if let Some(presented) = self.present(context, token) {
             let is_active = presented.is_active(context.now);
@@ -132,7 +132,7 @@ impl OAuth {
         })
     }
 
-    /// Revokes a token of the client (RFC 7009 §2.1). For an unknown token the method succeeds too.
+    /// Revokes a token of the client (RFC 7009 §2.1). The method also succeeds for an unknown token.
     pub(crate) fn revoke_for(
         &self,
         context: &Context,
@@ -333,7 +333,7 @@ fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAu
     Err(OAuthError::new(Code::InvalidTarget, text))
 }
 
-/// Adds a refresh token. Clerk puts one into every token response.
+/// Adds a refresh token. Clerk adds a refresh token to every token response.
 fn with_refresh_token(mut answer: Map<String, Value>, token: String) -> Value {
     answer.insert("refresh_token".into(), Value::String(token));
     Value::Object(answer)

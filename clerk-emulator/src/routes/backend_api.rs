@@ -61,8 +61,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(access_tokens);
 }
 
-/// The machine that authenticated with its own secret key. Such a machine may only verify M2M
-/// tokens.
+/// The machine that authenticated with its own secret key. It may only verify M2M tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct MachineKey {
     pub(crate) machine_id: String,
@@ -86,8 +85,8 @@ async fn authenticate(
     }
 }
 
-/// Accepts the secret key of the instance. For the verification of M2M tokens it also accepts the
-/// secret key of a machine.
+/// Accepts the secret key of the instance. For the verification of M2M tokens, also accepts the secret key of a
+/// machine.
 fn check_secret_key(
     headers: &HeaderMap,
     path: &str,

@@ -1,11 +1,11 @@
 //! The page of `/oauth/authorize`. A person chooses a user and an organization, and allows or
 //! refuses the client.
 //!
-//! The form posts `ticket`, `decision` (`allow` or `refuse`) and `choice`: a user's id, and after
-//! `|` an organization's id if one was chosen. People and organizations are one radio group,
-//! because without a script a second list cannot depend on the first. [`Decision::parse`] reads the
-//! form. The caller must check that the user is a member of the organization, and that the client
-//! requested an organization, because a form can contain values that the page did not offer.
+//! The form posts `ticket`, `decision` (`allow` or `refuse`) and `choice`. `choice` is a user's id. If an organization
+//! was chosen, `|` and the id of the organization follow. People and organizations are one radio group, because without
+//! a script a second list cannot depend on the first. [`Decision::parse`] reads the form. The caller must check that
+//! the user is a member of the organization, and that the client requested an organization, because a form can contain
+//! values that the page did not offer.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -16,18 +16,18 @@ use crate::routes::page;
 /// The content of the page: the client's request, and the people who can allow it.
 #[derive(Debug)]
 pub(crate) struct Consent {
-    /// The name that the client gives itself; its id if it gives no name.
+    /// The name that the client gives itself. If it gives no name, the id of the client.
     pub(crate) client_name: String,
     pub(crate) client_id: String,
-    /// The host and the port of the redirect URI; the whole URI if it has no host.
+    /// The host and the port of the redirect URI. If the URI has no host, the whole URI.
     pub(crate) redirect_host: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) people: Vec<Person>,
     /// Whether the person also chooses an organization, or "No organization".
     pub(crate) asks_organization: bool,
-    /// The ticket of one authorization request. It is valid for one decision.
+    /// The ticket of one authorization request. A ticket is valid for one decision.
     pub(crate) ticket: String,
-    /// The path that the form posts to.
+    /// The path to which the form is posted.
     pub(crate) form_action: String,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Person {
     pub(crate) organizations: Vec<Organization>,
 }
 
-/// An organization that a person is a member of.
+/// An organization of which a person is a member.
 #[derive(Debug)]
 pub(crate) struct Organization {
     pub(crate) id: String,
@@ -52,7 +52,7 @@ pub(crate) struct Organization {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) ticket: String,
-    /// The chosen user; `None` if the person refused.
+    /// The chosen user. `None` if the person refused.
     pub(crate) allowed_by: Option<Choice>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Choice {
 }
 
 impl Decision {
-    /// Reads the fields of the form; `None` if a field is missing, sent twice or invalid.
+    /// Reads the fields of the form. `None` if a field is missing, sent twice or invalid.
     pub(crate) fn parse(form: &[(String, String)]) -> Option<Self> {
         let ticket = String::from(only(form, "ticket")?);
         let allowed_by = match only(form, "decision")? {
@@ -94,13 +94,13 @@ pub(crate) fn respond(consent: &Consent) -> HttpResponse {
     page::respond_with_form(page(consent))
 }
 
-/// The response with an error page, for a request whose error cannot be sent to its client.
+/// The response with an error page. It is used if the error cannot be sent to the client.
 pub(crate) fn respond_error(status: StatusCode, title: &str, text: &str) -> HttpResponse {
     page::respond(status, error_page(title, text))
 }
 
 fn page(consent: &Consent) -> Markup {
-    // `bdi` keeps a name in a right-to-left script from reordering the text after it.
+    // `bdi` prevents a name in a right-to-left script from reordering the text after the name.
     let main = html! {
         p { bdi { strong { (consent.client_name) } } " requests access to the account of one of these users." }
         dl {
@@ -177,7 +177,7 @@ fn radio(value: &str, label: &Markup) -> Markup {
     }
 }
 
-/// The explanation of one of Clerk's scopes; `None` for a custom scope.
+/// The explanation of one of Clerk's scopes. `None` for a custom scope.
 ///
 /// Source: Clerk,
 /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.

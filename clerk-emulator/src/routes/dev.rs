@@ -1,7 +1,7 @@
 //! Routes that Clerk does not have: minting tokens, changing settings without a key, and injecting
 //! faults.
 //!
-//! No route here allows CORS, and no response may be cached.
+//! No route of this module allows CORS, and no response may be cached.
 
 use std::time::Duration;
 
@@ -147,8 +147,7 @@ struct NewMcpServer {
     url: String,
 }
 
-/// Registers an MCP server. Returns all settings, because the first registration changes others
-/// too.
+/// Registers an MCP server. Returns all settings, because the first registration also changes other settings.
 async fn register_mcp_server(
     instance: web::Data<Instance>,
     body: web::Bytes,
@@ -267,8 +266,8 @@ async fn clear_faults(instance: web::Data<Instance>) -> HttpResponse {
     faults(instance).await
 }
 
-/// A response that no cache stores. A token is also a valid expression of JavaScript, so `nosniff`
-/// keeps a page of another origin from loading the response as a script.
+/// A response that no cache stores. A token is also a valid JavaScript expression. With `nosniff` a page of another
+/// origin cannot load the response as a script.
 pub(crate) fn private() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response

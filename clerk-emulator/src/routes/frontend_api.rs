@@ -30,8 +30,8 @@ async fn authorization_server(instance: web::Data<Instance>) -> HttpResponse {
     let settings = instance.settings();
     let issuer = instance.issuer();
     let mut document = common_metadata(&instance);
-    // Each of the following members is present only if its setting is on. The OpenID document never
-    // contains them.
+    // Each of the following members is present only if its setting is on. The OpenID document never contains these
+    // members.
     if settings.dynamic_oauth_client_registration {
         let endpoint = format!("{issuer}/oauth/register");
         document.insert("registration_endpoint".into(), json!(endpoint));
@@ -71,7 +71,7 @@ fn options() -> Route {
     web::method(Method::OPTIONS).to(preflight)
 }
 
-/// Answers a CORS preflight. A browser sends it if a page adds custom headers, as MCP clients do.
+/// Answers a CORS preflight. A browser sends a preflight if a page adds custom headers, as MCP clients do.
 async fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))

@@ -14,10 +14,10 @@ use crate::faults::Failure;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Counts the request, delays it and lets it fail, as the injected faults say. If the clock has an
-/// offset, the header `Date` has the same offset.
+/// Counts the request, delays it and lets it fail, as the injected faults require. If the clock has an offset, the
+/// header `Date` has the same offset.
 ///
-/// The home page and the routes below `/dev` are exempt, so that faults can always be removed.
+/// Faults do not apply to the home page and the routes below `/dev`, so that faults can always be removed.
 pub(crate) async fn inject_faults(
     instance: web::Data<Instance>,
     request: ServiceRequest,

@@ -1,8 +1,7 @@
 //! Accepts only requests from a program or a page of this machine.
 //!
-//! Binding a loopback address is not enough. Any web page can make a browser of this machine send
-//! requests; after DNS rebinding they have a foreign `Host`. A reverse proxy forwards requests from
-//! outside.
+//! Binding a loopback address is not enough. Any web page can make a browser of this machine send requests. With DNS
+//! rebinding, these requests have a foreign `Host`. A reverse proxy forwards requests from other machines.
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -14,7 +13,7 @@ use actix_web::middleware::Next;
 use crate::routes::media_type;
 use crate::routes::problem::Problem;
 
-/// Passes a local request on to its route, and refuses any other.
+/// Passes a local request on to its route, and refuses every other request.
 pub(crate) async fn local_only(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -95,9 +94,8 @@ fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refu
     }
 }
 
-/// Refuses requests below `/dev` that a page of another site caused. Such a page can make a browser
-/// load any URL, for example as an image, without an `Origin`. A link that a person follows is
-/// allowed.
+/// Refuses requests below `/dev` that a page of another site caused. A page of another site can make a browser load any
+/// URL, for example as an image, without an `Origin`. Following a link is allowed.
 fn check_site(path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     let says = |name: &str, value: &str| headers.get_all(name).any(|said| said == value);
     let is_foreign = says("sec-fetch-site", "cross-site") && !says("sec-fetch-user", "?1");
@@ -107,8 +105,8 @@ fn check_site(path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Requires JSON below `/dev`. A page of another origin can send JSON only after a CORS preflight,
-/// and no route below `/dev` allows one.
+/// Requires JSON below `/dev`. A page of another origin can send JSON only after a CORS preflight, and no route below
+/// `/dev` allows a preflight.
 fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     let has_body = matches!(*method, Method::PATCH | Method::POST | Method::PUT);
     if !path.starts_with("/dev/") || !has_body {
@@ -121,8 +119,8 @@ fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<
     }
 }
 
-/// Whether `authority` is a loopback name with the port of this emulator. An authority without a
-/// port has port 80.
+/// Returns true if `authority` is a loopback name with the port of this emulator. An authority without a port has port
+/// 80.
 fn is_own_authority(authority: &str, port: u16) -> bool {
     let (host, its_port) = match authority.rsplit_once(':') {
         Some((host, its_port)) if !its_port.ends_with(']') => (host, its_port),
@@ -131,7 +129,7 @@ fn is_own_authority(authority: &str, port: u16) -> bool {
     is_loopback_name(host) && its_port == port.to_string()
 }
 
-/// Whether an `Origin` is a page of this machine, on any port.
+/// Returns true if an `Origin` is a page of this machine, on any port.
 fn is_local_origin(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;

@@ -42,7 +42,7 @@ async fn not_found() -> HttpResponse {
     .into_response()
 }
 
-/// The media type of a request in lower case, without parameters; empty if there is none.
+/// The media type of a request in lower case, without parameters. Empty if the request has no media type.
 fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE);
     let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");

@@ -34,7 +34,7 @@ pub(crate) fn access_tokens(config: &mut web::ServiceConfig) {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccessToken {
-    /// Clerk: `secret` is the deprecated name.
+    /// `secret` is Clerk's deprecated name of this member.
     #[serde(alias = "secret")]
     access_token: String,
 }
@@ -61,7 +61,7 @@ async fn verify_m2m_token(
 ) -> Result<HttpResponse, Problem> {
     let M2mToken { token } = read(&body)?;
     let found = instance.verify_m2m_token(&token, instance.now());
-    // A machine can verify only the tokens that are meant for it.
+    // A machine can verify only tokens that are meant for this machine.
     let found = found.filter(|found| {
         machine.is_none_or(|key| {
             let granted = found.get("scopes").and_then(Value::as_array);

@@ -40,10 +40,10 @@ pub(crate) fn respond(status: StatusCode, page: Markup) -> HttpResponse {
 
 /// The response with a page whose form posts to this origin and is then redirected to a client.
 ///
-/// The policy has no `form-action`, because a browser applies it to every redirect after the form,
-/// and the redirects after a client's redirect URI are unknown. Names are escaped, so nobody can
-/// add a second form to the page. The referrer policy is `same-origin`, because without a referrer
-/// a browser sends the origin `null`, which `local_only` refuses.
+/// The policy has no `form-action`, because a browser applies `form-action` to every redirect after the form, and the
+/// redirects after a client's redirect URI are unknown. Names are escaped, so nobody can add a second form to the page.
+/// The referrer policy is `same-origin`, because without a referrer a browser sends the origin `null`, which
+/// `local_only` refuses.
 pub(crate) fn respond_with_form(page: Markup) -> HttpResponse {
     respond_with(StatusCode::OK, page, "", "same-origin")
 }

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::routes::problem::Problem;
 
-/// Names and values in the order sent. Unknown names are ignored.
+/// Names and values in the order in which they were sent. Unknown names are ignored.
 #[derive(Debug)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::directory::{Directory, Membership, User, role_name};
 
-/// A membership. Times are in milliseconds. The creation time is that of the instance.
+/// A membership. Times are in milliseconds. The creation time is the creation time of the instance.
 pub(crate) fn membership(directory: &Directory, membership: &Membership, created_at: u64) -> Value {
     let time = created_at.saturating_mul(1000);
     let user = directory.user(&membership.user_id);

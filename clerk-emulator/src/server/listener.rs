@@ -37,7 +37,7 @@ pub(super) async fn serve(
     let mut server = match run(&data, listener) {
         Ok(server) => server,
         Err(error) => {
-            // An error here means that the caller no longer waits.
+            // An error means that the caller no longer waits.
             let _ = started.send(Err(error));
             return;
         }
@@ -82,8 +82,8 @@ impl RunningServer {
 fn run(data: &AppData, listener: TcpListener) -> io::Result<RunningServer> {
     let data = data.clone();
     let app = move || {
-        // actix runs the middleware that was added last first, so `local_only` refuses a request
-        // before faults are injected.
+        // actix runs the middleware that was added last first. So `local_only` refuses a request before faults are
+        // injected.
         App::new()
             .app_data(web::Data::clone(&data.instance))
             .app_data(web::Data::clone(&data.control))
@@ -139,8 +139,8 @@ async fn reopen(
     }
 }
 
-/// Binds a socket to the address without listening, so that connections are refused and no other
-/// program can take the port.
+/// Binds a socket to the address without listening. Connections are then refused, and no other program can take the
+/// port.
 fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?

@@ -20,10 +20,10 @@ pub use crate::server::options::EmulatorOptions;
 use crate::server::options::StateFileOption;
 use crate::state_file::StateFile;
 
-/// A running emulator. It stops when it is dropped.
+/// A running emulator. It stops when the value is dropped.
 ///
-/// An emulator has its own thread and runtime, so it can be started under any runtime. The crate's
-/// documentation lists the routes.
+/// An emulator has its own thread and runtime, so you can start it under any runtime. The crate's documentation lists
+/// the routes.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -145,7 +145,7 @@ impl Emulator {
         self.instance.issuer()
     }
 
-    /// The file that stores the emulator's state; `None` if the emulator has no state file.
+    /// The file that stores the emulator's state. `None` if the emulator has no state file.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -183,7 +183,7 @@ impl fmt::Debug for Emulator {
     }
 }
 
-/// Listens on the address. If its port is 0, tries the port of the last start first.
+/// Listens on the address. If the port of the address is 0, tries the port of the last start first.
 fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback { address });

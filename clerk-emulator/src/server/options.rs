@@ -40,8 +40,8 @@ pub struct EmulatorOptions {
 #[derive(Clone, Debug)]
 pub(super) struct StateFileOption {
     path: PathBuf,
-    /// Whether the emulator also starts if the file is unusable. It then replaces the file, or runs
-    /// without a file.
+    /// Whether the emulator also starts if the file is unusable. The emulator then replaces the file, or runs without a
+    /// file.
     is_optional: bool,
 }
 
@@ -73,8 +73,8 @@ impl EmulatorOptions {
         self
     }
 
-    /// Listens on this port. Port 0 means any free port; with a state file it means the port of the
-    /// last start if that port is free.
+    /// Listens on this port. Port 0 means any free port. With a state file, port 0 means the port of the last start, if
+    /// this port is free.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
@@ -88,8 +88,8 @@ impl EmulatorOptions {
         self
     }
 
-    /// Stores keys, port, clients, grants and opaque tokens in this file, so that they survive a
-    /// restart; see [`Instance::with_state_in`](crate::Instance::with_state_in).
+    /// Stores keys, port, clients, grants and opaque tokens in this file, so that they survive a restart. See
+    /// [`Instance::with_state_in`](crate::Instance::with_state_in).
     #[must_use]
     pub fn state_file(self, path: impl Into<PathBuf>) -> Self {
         self.with_state_file(path.into(), false)

@@ -5,6 +5,9 @@
 //! the suite on the server. Clients of MCP 2025-11-25 and older get sessions. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 //!
+//! With the argument `--stdio` the server speaks over stdin and stdout. Its caller is a local user, or the owner of the token
+//! in `MCP_AUTH_TOKEN`.
+//!
 //! The variable `TASKS` names a file: the server then keeps tasks in SQLite, and a restart does not lose them.
 
 mod changes;
@@ -26,6 +29,9 @@ async fn main() -> mcp_auth::Result<()> {
     }
     if let Ok(path) = std::env::var("TASKS") {
         server = server.task_store(task_store::SqliteTasks::open(&path).await?);
+    }
+    if std::env::args().any(|argument| argument == "--stdio") {
+        return server.local_user("ada").serve_stdio().await;
     }
     server.serve().await
 }

@@ -1,5 +1,5 @@
-//! The keys that state a guard. `#[mcp_tool]`, `#[mcp_prompt]`, `#[mcp_resource]` and `module_guard!` have
-//! them.
+//! The keys that state a guard. `#[mcp_tool]`, `#[mcp_prompt]`, `#[mcp_resource]` and `module_guard!` accept these
+//! keys.
 
 use syn::{Ident, ext::IdentExt};
 
@@ -12,7 +12,7 @@ use crate::{
     grammar,
 };
 
-/// The requirements of a guard. Only `public`, which a module cannot have, is not among them.
+/// The requirements of a guard. They do not include `public`, which a module cannot have.
 #[derive(Debug, Default)]
 pub(crate) struct GuardArgs {
     pub(crate) accept: Option<List>,

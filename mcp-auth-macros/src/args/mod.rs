@@ -171,7 +171,7 @@ fn read_entries(
 
 fn title(text: &str) -> CheckResult {
     if text.trim().is_empty() {
-        Err("`title` is empty; write one, or leave it out".to_owned())
+        Err("`title` is empty: write a title, or leave out `title`".to_owned())
     } else {
         Ok(())
     }

@@ -95,8 +95,8 @@ impl ResourceArgs {
     }
 }
 
-/// Whether the author probably meant the first entry as the URI. This is the case for anything except
-/// `key`, `key = …` and `key(…)`. It is also the case for the key `uri`, and for the name of a constant.
+/// Returns true if the author probably meant the first entry as the URI. This is the case for any entry except `key`,
+/// `key = …` and `key(…)`. It is also the case for the key `uri`, and for the name of a constant.
 fn stands_for_uri(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     let Ok(key) = ahead.call(Ident::parse_any) else {
@@ -147,7 +147,7 @@ fn mime_type(text: &str) -> CheckResult {
     ))
 }
 
-/// Whether the text is a `restricted-name` (RFC 6838 §4.2).
+/// Returns true if the text is a `restricted-name` (RFC 6838 §4.2).
 fn is_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
     name.len() <= 127
@@ -155,8 +155,8 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(legal)
 }
 
-/// Whether the text is `name=token` or `name="text"`. The quoted text must not contain `;`, or a
-/// character that needs an escape.
+/// Returns true if the text is `name=token` or `name="text"`. The quoted text must not contain `;`, or a character that
+/// needs an escape.
 fn is_parameter(parameter: &str) -> bool {
     let token = |text: &str| {
         let legal = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -181,8 +181,8 @@ fn ttl(text: &str) -> CheckResult {
     }
 }
 
-/// The milliseconds of a time such as `5m`. `None` if the text has another form, if the time is zero, and
-/// if a JSON number cannot express the milliseconds exactly.
+/// Returns the milliseconds of a time such as `5m`. `None` if the text has another form, if the time is zero, or if a
+/// JSON number cannot express the milliseconds exactly.
 fn milliseconds(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at_checked(digits)?;
@@ -208,7 +208,7 @@ fn last_modified(text: &str) -> CheckResult {
     ))
 }
 
-/// Whether the text is a time of RFC 3339 §5.6 with upper-case `T` and `Z`.
+/// Returns true if the text is a time of RFC 3339 §5.6 with upper-case `T` and `Z`.
 fn is_timestamp(text: &str) -> bool {
     let Some((date, time)) = text.split_once('T') else {
         return false;
@@ -237,7 +237,7 @@ fn is_date(date: &str) -> bool {
     (1..=days).contains(&day)
 }
 
-/// Whether the text is a time such as `15:00:58` or `15:00:58.25`. The second may be 60, a leap second.
+/// Returns true if the text is a time such as `15:00:58` or `15:00:58.25`. The second may be 60, a leap second.
 fn is_time(time: &str) -> bool {
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let numbers = numbers(time, ':', [2, 2, 2]);
@@ -245,7 +245,7 @@ fn is_time(time: &str) -> bool {
     fits && !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether the text is an offset such as `Z` or `+01:00`.
+/// Returns true if the text is an offset such as `Z` or `+01:00`.
 fn is_offset(offset: &str) -> bool {
     let hours = offset.strip_prefix(['+', '-']);
     offset == "Z"
@@ -254,8 +254,8 @@ fn is_offset(offset: &str) -> bool {
         })
 }
 
-/// The numbers between separators. `digits` is the number of digits that each number must have. A number
-/// that is missing or has another form is `None`. If there are too many numbers, all are `None`.
+/// Returns the numbers between separators. `digits` is the number of digits that each number must have. A number that
+/// is missing or has another form is `None`. If there are too many numbers, all numbers are `None`.
 fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> [Option<u32>; N] {
     let mut pieces = text.split(separator);
     let numbers = digits.map(|digits| {

@@ -11,7 +11,7 @@ use crate::primitive::Primitive;
 pub(crate) enum Confirm {
     /// `question(document_id, db)`
     Function(Call),
-    /// `"Delete {title}?"`, with the names in braces, each once.
+    /// `"Delete {title}?"`, with the names in braces. Each name is listed once.
     Text { text: LitStr, names: Vec<Ident> },
 }
 
@@ -38,7 +38,7 @@ impl Entry {
 }
 
 impl Confirm {
-    /// The parameters that the question uses.
+    /// Returns the parameters that the question uses.
     pub(crate) fn parameters(&self) -> &[Ident] {
         match self {
             Self::Function(call) => &call.parameters,

@@ -16,8 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
-    /// The normalised values. They make two lists comparable whatever the order and the spelling of
-    /// their values.
+    /// The normalised values. Two lists are equal if they have the same normalised values, in any order and spelling.
     names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
 }
@@ -61,7 +60,7 @@ impl Entry {
         self.list_of(Quantifier::All, "…", &read, str::to_owned, errors)
     }
 
-    /// Parses a list. `example` stands for a value in messages, and `read` parses a value.
+    /// Parses a list. `example` is the value that messages show as an example, and `read` parses a value.
     fn list_of(
         self,
         quantifier: Quantifier,
@@ -102,7 +101,7 @@ impl Entry {
             errors.at(
                 &key,
                 format!(
-                    "`{key}` names nothing; write `{key} = {example}` or `{key} = {}({example}, …)`, or leave it out",
+                    "`{key}` has no value; write `{key} = {example}` or `{key} = {}({example}, …)`, or leave it out",
                     quantifier.word()
                 ),
             );
@@ -149,8 +148,8 @@ impl Entry {
                     ));
                 };
                 let minutes = number::minutes(minutes)?;
-                // All tokens have the same span, because the checks above leave no mistake for the
-                // compiler to report.
+                // The checks above leave no mistake that the compiler could report, so all tokens can have the same
+                // span.
                 Spelling::Constant(parse_quote_spanned!(level.span()=> (#level, #minutes)))
             }
         };
@@ -174,7 +173,7 @@ impl Entry {
         if inside.is_empty() {
             match entries.as_slice() {
                 [] => inside.at(&key, format!("`{key}` names no alternatives; write `{key}(permission = \"…\", role = \"…\")`, or leave it out")),
-                [only] => inside.at(&only.key, format!("this is the only alternative: write it without `{key}`, or add another")),
+                [only] => inside.at(&only.key, format!("this is the only alternative: write the alternative without `{key}`, or add a second alternative")),
                 [_, _, ..] => {}
             }
         }

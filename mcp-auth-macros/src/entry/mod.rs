@@ -29,14 +29,14 @@ pub(crate) use self::{
 
 use crate::{errors::Errors, grammar::CheckResult};
 
-/// An annotation that may also be negated: `destructive`, `destructive = false`.
+/// An annotation that can be negated: `destructive`, `destructive = false`.
 #[derive(Debug)]
 pub(crate) struct Hint {
     pub(crate) key: Ident,
     pub(crate) value: bool,
 }
 
-/// A text. The macro checks a literal. The compiler checks the value of a constant.
+/// A text. The macro checks a literal, and the compiler checks the value of a constant.
 #[derive(Debug)]
 pub(crate) enum Spelling {
     Constant(Expr),
@@ -123,7 +123,7 @@ impl Entry {
         spelling(&key, self.value(r#" = "…""#)?, check)
     }
 
-    /// A text whose value the macro needs.
+    /// A text whose value the macro must know.
     pub(crate) fn literal(
         self,
         example: &str,
@@ -161,7 +161,7 @@ impl Entry {
         }
     }
 
-    /// Returns the one value after `=`.
+    /// Returns the single value after `=`.
     fn value(self, example: &str) -> syn::Result<Expr> {
         match self.value {
             Value::Expression(value) => Ok(value),

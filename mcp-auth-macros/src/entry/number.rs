@@ -57,7 +57,7 @@ impl Entry {
             })
     }
 
-    /// A limit of numbers. The compiler checks that it has the type of the numbers.
+    /// A limit of numbers. The compiler checks that the limit has the type of the numbers.
     pub(crate) fn limit(self) -> syn::Result<Limit> {
         let key = self.key.clone();
         let value = self.value(" = 1")?;
@@ -98,7 +98,7 @@ impl Entry {
     }
 }
 
-/// A number as it is written, with or without a sign.
+/// A number as written, with or without a sign.
 #[derive(Debug)]
 pub(crate) struct Limit {
     pub(crate) literal: Expr,

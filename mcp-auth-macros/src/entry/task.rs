@@ -4,7 +4,7 @@ use syn::{Expr, ExprLit, Lit};
 
 use super::{Entry, Value};
 
-/// Whether a call of the tool must become a task, or may.
+/// Says whether every call of the tool must become a task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TaskSupport {
     /// `task = "optional"`

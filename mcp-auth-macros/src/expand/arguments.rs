@@ -12,8 +12,8 @@ use crate::{
     parameter::{Argument, DefaultValue, Parameter},
 };
 
-/// The struct that the arguments are deserialized into, unless the function takes its own struct, or the arguments are read
-/// into a tuple.
+/// Returns the struct into which the arguments are deserialized. There is no such struct if the function takes its own
+/// struct, or if the arguments are read into a tuple.
 pub(super) fn arguments(handler: &Handler) -> TokenStream {
     if handler.sole_struct().is_some() || handler.takes_values() {
         return TokenStream::new();
@@ -54,9 +54,9 @@ pub(super) fn argument_checks(handler: &Handler) -> Option<TokenStream> {
     (!checks.is_empty()).then(|| quote!(struct __Checked(#(#checks),*);))
 }
 
-/// The types of the fields. A field has the type of its parameter, or a stand-in if that type
-/// cannot be an argument. Without the stand-in, every use of such a type in the derived code would
-/// cause an error in addition to the error of the check.
+/// Returns the types of the fields. A field has the type of its parameter, or a stand-in if this type cannot be an
+/// argument. Without the stand-in, every use of the type in the derived code would cause an error in addition to the
+/// error of the check.
 pub(super) fn field_types(handler: &Handler) -> Option<TokenStream> {
     let types: Vec<_> = plain(handler)
         .map(|parameter| {
@@ -135,8 +135,8 @@ fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
     quote!(#(#attributes)* #(#unshown)* #default #flatten #rename #name: #ty)
 }
 
-/// The function that returns the default of an argument, because serde and schemars both need the
-/// name of a function. A type without `Default` then causes one error, at the word `default`.
+/// Returns the function that returns the default of an argument. serde and schemars need the name of a function. For a
+/// type without `Default`, the compiler then reports one error, at the word `default`.
 fn default_function(parameter: &Parameter, argument: &Argument) -> Option<TokenStream> {
     let (name, ty) = (default_name(parameter), &parameter.ty);
     let value = match argument.default.as_ref()? {

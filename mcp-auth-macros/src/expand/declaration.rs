@@ -64,7 +64,7 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
     }
 }
 
-/// The origin of the arguments type. For a tuple, this is the data of each argument.
+/// How the arguments are read. For a tuple, this is the data of each argument.
 fn arguments_form(handler: &Handler) -> TokenStream {
     if !handler.takes_values() {
         return match handler.sole_struct() {
@@ -82,7 +82,7 @@ fn arguments_form(handler: &Handler) -> TokenStream {
     quote!(Values { fields: &[#(#fields),*], open: #open })
 }
 
-/// The data that only this kind of primitive has.
+/// The data that only the kind of this primitive has.
 fn kind(handler: &Handler) -> TokenStream {
     match &handler.kind {
         Kind::Prompt => {
@@ -169,8 +169,8 @@ fn uri_part(part: &Part) -> TokenStream {
     quote!(__private::UriPart::#part)
 }
 
-/// The `authorize` rule of the declaration. Its arguments have the names of the schema, which
-/// clients know. Injected parameters are left out, because clients do not know them.
+/// The `authorize` rule of the declaration. Its arguments have the names of the schema, which clients know. Injected
+/// parameters are left out, because clients do not know them.
 fn authorize(handler: &Handler, call: &Call) -> TokenStream {
     let function = call.function.path.segments.last();
     let function = function.map_or_else(String::new, |last| last.ident.unraw().to_string());

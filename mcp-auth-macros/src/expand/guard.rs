@@ -58,12 +58,12 @@ pub(super) fn requirements(stated: &Requirements) -> TokenStream {
     quote!(&[#(#requirements),*])
 }
 
-/// The check that no `module_guard!` encloses a `public` function. The compiler reports a mistake at the word
-/// `public`. The check finds a guard of this module, and a guard that this module imports from the module
-/// around it. The server finds all others when it starts.
+/// The check that no `module_guard!` encloses a `public` function. The compiler reports a mistake at the word `public`.
+/// The check finds a guard of this module, and a guard that this module imports from the module around it. The server
+/// finds the guards of all other modules when it starts.
 ///
-/// The default is imported by name in the outer block. A glob import in the inner block hides it. No code of
-/// the user is evaluated in the inner block.
+/// The outer block imports the default by name. A glob import in the inner block hides the default if the module has a
+/// guard. The inner block evaluates no code of the user.
 pub(super) fn check_public(public: &Ident) -> TokenStream {
     let check = Ident::new("check_public", public.span());
     let check = quote_spanned!(public.span()=> __GUARDED.#check());
@@ -115,7 +115,8 @@ fn held(text: &Spelling, key: &str) -> TokenStream {
     }
 }
 
-/// The last segment of a path, if it is written like the name of a function and not like the name of a constant.
+/// Returns the last segment of a path, if it is written like the name of a function and not like the name of a
+/// constant.
 fn function_name(text: &Spelling) -> Option<String> {
     let Spelling::Constant(Expr::Path(path)) = text else {
         return None;

@@ -37,7 +37,7 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
         .is_some()
         .then(|| quote!(let __check = __check.before_confirmation()?;));
     let completion = completion(handler);
-    // The compiler reports a future that is not `Send` at the head of `call`.
+    // If the future is not `Send`, the compiler reports this at the head of `call`.
     let head = quote_spanned! {located(ident.span())=>
         async fn call(
             __args: #arguments,
@@ -65,8 +65,8 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     }
 }
 
-/// The marker of the result's kind. It has the span of the return type, so that the compiler reports a
-/// wrong return type there.
+/// The marker of the result's kind. It has the span of the return type, so that the compiler reports a wrong return
+/// type at the return type.
 fn kind(handler: &Handler) -> TokenStream {
     let kind = match handler.kind {
         Kind::Prompt => "AsPrompt",
@@ -128,7 +128,7 @@ fn permit(handler: &Handler) -> TokenStream {
     }
 }
 
-/// The code that asks the person. It completes the `Permit` of `authorize`.
+/// The code that asks the person. It turns the `Permit` of `authorize` into the final `Permit`.
 fn confirmation(handler: &Handler) -> Option<TokenStream> {
     let Kind::Tool(tool) = &handler.kind else {
         return None;
@@ -153,7 +153,7 @@ fn confirmation(handler: &Handler) -> Option<TokenStream> {
             (question, located(text.span()))
         }
     };
-    // The compiler reports a question of a wrong type at the function.
+    // If the question has a wrong type, the compiler reports this at the function.
     Some(quote_spanned! {span=>
         let __permit = __permit.confirm(__cx, #question).await?;
     })
@@ -209,8 +209,8 @@ fn suggestions(handler: &Handler, argument: &str, call: &Call) -> TokenStream {
     }
 }
 
-/// A parameter of the function as the `authorize`, `confirm` or `complete` function gets it. The compiler
-/// reports mistakes at the parameter's name.
+/// Returns a parameter of the function in the form that the `authorize`, `confirm` or `complete` function takes. The
+/// compiler reports mistakes at the parameter's name.
 fn reference(handler: &Handler, name: &Ident) -> Option<TokenStream> {
     let parameter = handler
         .parameters
@@ -238,8 +238,8 @@ fn arguments_type(handler: &Handler) -> TokenStream {
     )
 }
 
-/// The code that injects a parameter. All its tokens have the span of the type. With different
-/// spans, the compiler would report a type that cannot be injected several times.
+/// Returns the code that injects a parameter. All its tokens have the span of the type, because with different spans
+/// the compiler would report a type that cannot be injected several times.
 fn injection(parameter: &Parameter) -> Option<TokenStream> {
     let span = parameter.ty.span();
     let inject = match parameter.role {
@@ -253,7 +253,7 @@ fn injection(parameter: &Parameter) -> Option<TokenStream> {
     Some(quote_spanned!(span=> let #local = __private::#inject::<#ty>(#cx).await?;))
 }
 
-/// The expression that is passed for a parameter of the function.
+/// Returns the expression that is passed for a parameter of the function.
 fn value(handler: &Handler, parameter: &Parameter) -> TokenStream {
     let (field, local) = (field_name(parameter), local_name(parameter));
     match parameter.role {

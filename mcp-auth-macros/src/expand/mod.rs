@@ -43,8 +43,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         Guard::Public(public) => Some(guard::check_public(public)),
         Guard::SignedIn(_) => None,
     };
-    // The import has two purposes: a wrong `crate = path` causes only one error, and serde gets a
-    // path without `$crate`.
+    // The import has two purposes. A wrong `crate = path` causes only one error, and serde gets a path without
+    // `$crate`.
     quote! {
         #(#attributes)*
         #[doc(hidden)]
@@ -66,9 +66,9 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     }
 }
 
-/// The permissions that guards of this crate may name. The default is imported by name in the outer
-/// block. A glob import in the inner block hides it if `permissions! { only; … }` is at the root of
-/// the crate. No code of the user is evaluated in the inner block.
+/// The permissions that guards of this crate may name. The outer block imports the default by name. If `permissions! {
+/// only; … }` is at the root of the crate, a glob import in the inner block hides the default. The inner block
+/// evaluates no code of the user.
 fn declared() -> TokenStream {
     quote! {
         use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
@@ -120,7 +120,7 @@ fn field_type_name(parameter: &Parameter) -> Ident {
     )
 }
 
-/// The name of a local variable. Hygiene keeps it apart from the user's names.
+/// Returns the name of a local variable. Hygiene distinguishes it from the user's names.
 fn local_name(parameter: &Parameter) -> Ident {
     format_ident!(
         "__{}",
@@ -133,8 +133,7 @@ fn default_name(parameter: &Parameter) -> Ident {
     format_ident!("__default_{}", parameter.ident, span = Span::call_site())
 }
 
-/// A span that points to the user's token, but marks the token as generated, so that lints ignore
-/// it.
+/// Returns a span that points to the user's token, but marks the token as generated, so that lints ignore it.
 fn located(span: Span) -> Span {
     Span::call_site().located_at(span)
 }

@@ -28,8 +28,8 @@ struct FormArgs {
     rename_all: Option<LitStr>,
 }
 
-/// Returns the type with the implementation of its trait. If there are mistakes, returns the type
-/// alone, and all errors.
+/// Returns the type with the implementation of its trait. If there are mistakes, returns the type without the
+/// implementation, and all errors.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = FormArgs::parse(args, &mut errors);
@@ -165,7 +165,7 @@ fn form(
 
 fn declaration(field: &Field, variable: &Ident, name: &str, rules: &FieldRules) -> TokenStream {
     let (ty, description) = (&field.ty, Description::of(&field.attrs));
-    // The expression of a default cannot refer to a variable of the macro.
+    // A variable of the macro must not be visible in the expression of a default.
     let property = Ident::new("property", Span::mixed_site());
     let fields = fields_variable();
     let call = quote_spanned!(ty.span()=> #fields.field::<#ty>);
@@ -186,7 +186,10 @@ fn choices(
     errors: &mut Errors,
 ) -> TokenStream {
     if variants.is_empty() {
-        errors.at(ident, "a person cannot choose from nothing: add a variant");
+        errors.at(
+            ident,
+            "an enum without variants offers no choice: add a variant",
+        );
     }
     let mut names = HashMap::new();
     let mut choices = Vec::new();
@@ -195,7 +198,7 @@ fn choices(
         if !matches!(variant.fields, Fields::Unit) {
             errors.at(
                 &variant.fields,
-                "a person chooses a variant, and cannot fill in its fields: remove them",
+                "a person only chooses a variant, and cannot fill in fields of the variant: remove the fields",
             );
         }
         let rules = VariantRules::read(&variant.attrs, errors);
@@ -228,7 +231,7 @@ fn check_secret(field: &Ident, property: &str, rename: Option<&LitStr>, errors: 
     errors.at(
         span,
         format!(
-            "a form never asks for a secret, and `{name}` names one (`{secret}`): ask for it in URL mode, with `cx.elicit_url`"
+            "a form must not ask for a secret, and `{name}` is the name of a secret (`{secret}`): ask for it in URL mode, with `cx.elicit_url`"
         ),
     );
 }

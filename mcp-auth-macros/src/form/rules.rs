@@ -32,7 +32,7 @@ pub(super) struct FieldRules {
     pub(super) rename: Option<LitStr>,
     default: Option<(Ident, Expr)>,
     format: Option<(Ident, LitStr)>,
-    /// `min`, `max` and the like, in the order of the source.
+    /// The rules `min`, `max` and similar rules, in the order of the source.
     limits: Vec<(Ident, Limit)>,
     title: Option<Spelling>,
 }
@@ -133,8 +133,7 @@ impl FieldRules {
     }
 }
 
-/// Writes the rules as calls of methods. The default is last, because it is checked against the
-/// other rules.
+/// Writes the rules as calls of methods. The default comes last, because the method checks it against the other rules.
 impl ToTokens for FieldRules {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let title = self.title.iter().map(|title| quote!(.title(#title)));
@@ -152,8 +151,8 @@ impl ToTokens for FieldRules {
     }
 }
 
-/// The call of a method. It has the hygiene of the variable that it is called on, so that the compiler
-/// reports at the key a rule that the type of the field does not have.
+/// Returns the call of a method. The call has the hygiene of its receiver. If the type of the field does not have the
+/// rule, the compiler reports this at the key.
 fn call(key: &Ident, value: impl ToTokens) -> TokenStream {
     let span = Span::mixed_site().located_at(key.span());
     let method = Ident::new(&key.to_string(), span);
@@ -177,7 +176,7 @@ impl VariantRules {
     }
 }
 
-/// The entries of every `#[form(…)]`. Reports attributes that would remove a field or a variant.
+/// Returns the entries of every `#[form(…)]`. Reports attributes that would remove a field or a variant.
 fn entries(attributes: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
     let mut entries = Vec::new();
     for attribute in attributes {
@@ -199,7 +198,7 @@ fn entries(attributes: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
 fn format(text: &str) -> CheckResult {
     if text == "password" {
         return Err(
-            "a form never asks for a secret: ask for a password in URL mode, with `cx.elicit_url`"
+            "a form must not ask for a secret: ask for a password in URL mode, with `cx.elicit_url`"
                 .to_owned(),
         );
     }

@@ -49,7 +49,7 @@ impl Requirements {
         }
     }
 
-    /// Whether a permission is required, alone or as an alternative.
+    /// Returns true if a permission is required, alone or in an alternative.
     pub(crate) fn names_permissions(&self) -> bool {
         let alternatives = self.choices.iter().flat_map(|choice| &choice.alternatives);
         let mut lists = self.held.iter().chain(alternatives);

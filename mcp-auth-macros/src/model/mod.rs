@@ -36,7 +36,7 @@ pub(crate) struct Handler {
     pub(crate) authorize: Option<Call>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) description: Description,
-    /// The error type in the return type. If the return type is an alias, the whole alias.
+    /// The error type in the return type. If the return type is an alias, this is the whole alias.
     pub(crate) error: Option<Type>,
     pub(crate) extend_on_progress: Option<u64>,
     pub(crate) guard: Guard,
@@ -133,7 +133,7 @@ impl Handler {
         }
     }
 
-    /// Whether unknown arguments are ignored.
+    /// Returns true if unknown arguments are ignored.
     pub(crate) fn allows_unknown(&self) -> bool {
         matches!(
             self.kind,
@@ -148,8 +148,8 @@ impl Handler {
         arguments(&self.parameters)
     }
 
-    /// Whether the arguments are read into a tuple. Otherwise serde reads them into a struct, because an attribute changes how
-    /// serde, schemars or garde treat an argument.
+    /// Returns true if the arguments are read into a tuple. If an attribute changes how serde, schemars or garde treat
+    /// an argument, serde reads the arguments into a struct instead.
     pub(crate) fn takes_values(&self) -> bool {
         let is_value = |(_, argument): (_, &Argument)| {
             argument.default.is_none()
@@ -160,14 +160,14 @@ impl Handler {
         self.arguments().count() <= MOST_VALUES && self.arguments().all(is_value)
     }
 
-    /// The names of the arguments, as clients know them, without those of a flattened struct.
+    /// Returns the names of the arguments, as clients know them, without the fields of a flattened struct.
     pub(crate) fn argument_names(&self) -> impl Iterator<Item = String> {
         self.arguments()
             .filter(|(_, argument)| argument.flatten.is_none())
             .map(|(parameter, argument)| argument.name(&parameter.ident, self.rename_all.as_ref()))
     }
 
-    /// The completion functions, each with the name of its argument as clients know it.
+    /// Returns the completion functions, each with the name of its argument as clients know it.
     pub(crate) fn completions(&self) -> impl Iterator<Item = (String, &Call)> {
         self.arguments().filter_map(|(parameter, argument)| {
             let call = argument.complete.as_ref()?;
@@ -178,7 +178,8 @@ impl Handler {
         })
     }
 
-    /// The arguments that clients repeat in headers, as clients know them, each with the whole name of its header.
+    /// Returns the arguments that clients repeat in headers. Each has the name that clients know, and the whole name of
+    /// its header.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (String, String)> {
         self.arguments().filter_map(|(parameter, argument)| {
             let header = argument.header.as_ref()?.value();
@@ -189,7 +190,7 @@ impl Handler {
         })
     }
 
-    /// Whether a permission is required, alone or as an alternative.
+    /// Returns true if a permission is required, alone or in an alternative.
     pub(crate) fn names_permissions(&self) -> bool {
         match &self.guard {
             Guard::Public(_) => false,
@@ -201,7 +202,7 @@ impl Handler {
         sole_struct(&self.parameters)
     }
 
-    /// The word `garde` that asks for validation, if there is one.
+    /// Returns the word `garde` of an attribute that asks for validation, if there is one.
     pub(crate) fn garde(&self) -> Option<&Path> {
         self.arguments()
             .find_map(|(_, argument)| argument.garde.as_ref())
@@ -237,8 +238,8 @@ fn arguments(parameters: &[Parameter]) -> impl Iterator<Item = (&Parameter, &Arg
         })
 }
 
-/// The flattened struct, if it is the only argument. It is deserialized directly, because
-/// errors of `serde(flatten)` do not name the path to a mistake.
+/// Returns the flattened struct, if it is the only argument. The struct is then deserialized directly, because errors
+/// of `serde(flatten)` do not name the path of a mistake.
 fn sole_struct(parameters: &[Parameter]) -> Option<&Parameter> {
     let mut arguments = arguments(parameters);
     match (arguments.next(), arguments.next()) {

@@ -394,7 +394,7 @@ fn values_of_a_resource_are_checked() {
             (
                 "\"docs://a\", audience",
                 "fn r() {}",
-                &["`audience` names nothing; write `audience = \"…\"` or `audience = any("],
+                &["`audience` has no value; write `audience = \"…\"` or `audience = any("],
             ),
             (
                 "\"docs://a\", audience = \"user\", audience = \"assistant\"",

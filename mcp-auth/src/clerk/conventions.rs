@@ -25,9 +25,9 @@ pub(crate) static CONVENTIONS: Conventions = Conventions {
 };
 
 const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused. In the Clerk dashboard \
-    under Agents, MCP servers, register the URL of this server, which is the `audience` of this line. Users \
-    who connected before that have to connect again, because refreshed tokens stay without an audience. \
-    `AudiencePolicy::required_after` accepts such tokens until a date";
+    under Agents, MCP servers, register the URL of this server, which is the `audience` of this line. Users who \
+    connected before must connect again, because refreshed tokens stay without an audience. \
+    `AudiencePolicy::required_after` accepts tokens without an audience until a date";
 const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was refused. The URL of this \
     server is the `audience` of this line. It must be the same in MCP_URL, in the Clerk dashboard under \
     Agents, MCP servers, and in the clients of users";

@@ -5,7 +5,7 @@ use url::Url;
 use crate::clerk::Instance;
 use crate::loopback;
 
-/// A Frontend API URL: `https`, or `http` on loopback; without query, fragment or credentials.
+/// A Frontend API URL. It has the scheme `https`, or `http` on loopback, and has neither query nor fragment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct FrontendUrl {
     url: Url,
@@ -77,8 +77,7 @@ impl FrontendUrl {
         self.url.scheme() == "http"
     }
 
-    /// Returns the kind of instance, which the host shows: development instances are below
-    /// `accounts.dev`.
+    /// Returns the kind of the instance, which the host shows: development instances are below `accounts.dev`.
     pub(crate) fn instance(&self) -> Instance {
         let host = self.url.host_str().unwrap_or_default();
         if host.ends_with(".accounts.dev") {
@@ -88,7 +87,7 @@ impl FrontendUrl {
         }
     }
 
-    /// Returns the URL of the instance's Backend API, for a configuration that sets none.
+    /// Returns the URL of the instance's Backend API, for a configuration without this URL.
     pub(crate) fn default_api_url(&self) -> &'static str {
         // Clerk's staging environment has its own Backend API.
         let staging = self

@@ -72,8 +72,8 @@ impl OwnMachine {
     }
 }
 
-/// Returns true if Clerk accepts the key. Clerk's response to a request about a made-up token shows
-/// that.
+/// Returns true if Clerk accepts the key. The server asks about a made-up token, and Clerk's response shows whether the
+/// key is accepted.
 async fn is_accepted(api: &Outgoing, key: &MachineKey) -> Result<bool, Untold> {
     let body = json!({ "token": "mt_0" });
     let path = ["m2m_tokens", "verify"];

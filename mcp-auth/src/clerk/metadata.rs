@@ -1,8 +1,8 @@
 //! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0).
 //!
-//! Older clients ask the MCP server for the metadata. The server forwards the document byte for byte, because
-//! a changed document could make clients use another authorization server. The start-up checks read some
-//! members. No member changes the configuration of the server.
+//! Older clients ask the MCP server for the metadata. The server forwards the document byte for byte, because a changed
+//! document could make clients use another authorization server. The start-up checks read some members of the document.
+//! No member changes the configuration of the server.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -87,13 +87,13 @@ impl Document {
         self.described.takes_client_documents
     }
 
-    /// Returns the scopes that the document advertises; `None` if it has no such member.
+    /// Returns the scopes that the document advertises. `None` if the document does not advertise scopes.
     pub(crate) fn scopes(&self) -> Option<&[String]> {
         self.described.scopes.as_deref()
     }
 
-    /// Returns by how many milliseconds, at least, the server's clock is ahead of the issuer's clock;
-    /// negative if it is behind.
+    /// Returns by how many milliseconds, at least, the server's clock is ahead of the issuer's clock. The result is
+    /// negative if the server's clock is behind.
     pub(crate) fn ahead_ms(&self) -> Option<i64> {
         self.described.ahead_ms
     }
@@ -213,8 +213,8 @@ const WHAT: &str = "the authorization server's metadata";
 const WELL_KNOWN: &str = ".well-known";
 const DOCUMENT_AGE: Duration = Duration::from_secs(5 * 60);
 const FAILURE_AGE: Duration = Duration::from_secs(30);
-/// The capacity of the cache. Only one document is cached, but a cache with room for a single entry may
-/// refuse that entry.
+/// The capacity of the cache. The cache contains only one document, but a cache with room for only one entry may refuse
+/// this entry.
 const AT_LEAST_CACHED: usize = 16;
 
 #[cfg(test)]

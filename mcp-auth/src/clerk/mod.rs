@@ -1,4 +1,4 @@
-//! Everything that is specific to Clerk: its claims, its keys, its Backend API.
+//! The code that is specific to Clerk: its claims, its keys, its Backend API.
 //!
 //! This module implements the traits of [`identity`](crate::identity), which does not depend on
 //! Clerk. Another identity provider would be a sibling of this module.
@@ -30,10 +30,15 @@ mod settings;
 mod user;
 mod verification;
 
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "stdio", feature = "testing"))]
 pub(crate) use claims::ClerkClaims;
 pub(crate) use connect::{Clerk, ClerkConfig, ConnectError};
-#[cfg(any(feature = "testing", mcp_auth_bench, feature = "_fuzz"))]
+#[cfg(any(
+    feature = "stdio",
+    feature = "testing",
+    mcp_auth_bench,
+    feature = "_fuzz"
+))]
 pub(crate) use conventions::CONVENTIONS;
 pub(crate) use frontend::FrontendUrl;
 pub(crate) use machine::MachineCheck;
@@ -48,7 +53,7 @@ pub(crate) use user::user_info;
 #[cfg(feature = "testing")]
 pub(crate) use verification::token_status;
 
-/// The kind of Clerk instance that a key belongs to.
+/// The kind of Clerk instance to which a key belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Instance {
     /// For development. Anyone may sign up with a test address.

@@ -44,7 +44,7 @@ pub(crate) enum Bearer<'a> {
 #[derive(Debug)]
 pub(crate) struct ClerkResponse {
     pub(crate) status: u16,
-    /// The time in the header `Retry-After`. Only a number of seconds is read; a date is ignored.
+    /// The time in the header `Retry-After`. Only a number of seconds is read. A date is ignored.
     pub(crate) retry_after: Option<Duration>,
     /// The time in `Date`, in milliseconds since 1970.
     pub(crate) date_ms: Option<u64>,
@@ -98,7 +98,7 @@ impl Outgoing {
             .https_only(!plain)
             .user_agent(concat!("mcp-auth/", env!("CARGO_PKG_VERSION")));
         if local {
-            // A proxy would resolve the loopback address to its own machine.
+            // A proxy would connect to its own machine instead of this machine's loopback address.
             builder = builder.no_proxy();
         }
         if plain {

@@ -14,7 +14,7 @@ pub(super) struct Ownership {
     backend: Backend,
     /// The issuer's keys.
     keys: Keys,
-    /// Set once the key is known to belong to the instance.
+    /// Set when the key is known to belong to the instance.
     fits: Arc<OnceLock<()>>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Ownership {
 pub(crate) enum SecretKeyCheck {
     /// The key belongs to the instance that issues the tokens, or there is no key.
     Fits,
-    /// The key belongs to another instance, so every look-up would ask about that instance's users.
+    /// The key belongs to another instance, so every look-up would return users of that instance.
     OtherInstance,
     /// Clerk refuses the key.
     Refused,

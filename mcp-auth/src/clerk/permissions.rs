@@ -1,10 +1,9 @@
 //! The permissions that a version 2 session token packs into three claims.
 //!
-//! `fea` lists features, `o.per` lists names of permissions, and `o.fpm` has one bit mask of
-//! permissions for each feature. Clerk's own SDKs disagree on which feature a mask belongs to if a
-//! feature of users precedes a feature of organizations: the JavaScript SDK counts only
-//! organization features, and the others count all features. This decoder grants a permission only
-//! if both readings grant it.
+//! `fea` lists features, `o.per` lists names of permissions, and `o.fpm` has one bit mask of permissions for each
+//! feature. Clerk's own SDKs disagree about the feature of a mask if a feature of users precedes a feature of
+//! organizations: the JavaScript SDK counts only organization features, and the other SDKs count all features. This
+//! decoder grants a permission only if both readings grant it.
 
 use std::collections::HashSet;
 use std::sync::Once;
@@ -22,7 +21,7 @@ pub(super) struct Packed<'a> {
 pub(super) struct Unreadable;
 
 impl<'a> Packed<'a> {
-    /// Returns the permissions, like `org:documents:read`, ordered by feature and then by name.
+    /// Returns the permissions, such as `org:documents:read`, ordered by feature and then by name.
     pub(super) fn unpack(self) -> Result<Vec<String>, Unreadable> {
         if ![self.features, self.names, self.masks]
             .into_iter()
@@ -44,13 +43,12 @@ impl<'a> Packed<'a> {
             let both: HashSet<String> = by_position.into_iter().collect();
             permissions.retain(|permission| both.contains(permission));
         }
-        // The permissions are cached with the token, so they should take no spare memory.
+        // The permissions are cached with the token, so they must not take spare memory.
         permissions.shrink_to_fit();
         Ok(permissions)
     }
 
-    /// Returns the entries of `fea` in order; `None` for an entry that is not a feature of
-    /// organizations.
+    /// Returns the entries of `fea` in order. An entry that is not a feature of organizations is `None`.
     fn features(&self) -> Result<Vec<Option<&'a str>>, Unreadable> {
         if self.features.is_empty() {
             return Ok(Vec::new());
@@ -141,7 +139,7 @@ fn log_disagreement() {
         tracing::warn!(
             target: "mcp_auth",
             "a session token lists a user's feature before an organization's feature, and Clerk's SDKs \
-             disagree on its permissions; only permissions that all SDKs grant are granted",
+             disagree on its permissions; the server grants only permissions that all SDKs grant",
         );
     });
 }

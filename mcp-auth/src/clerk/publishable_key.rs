@@ -23,7 +23,7 @@ impl PublishableKey {
     /// Parses a key: `pk_test_` or `pk_live_`, followed by the base64 of a host and a final `$`.
     ///
     /// # Errors
-    /// [`PublishableKeyError`] if the text is anything else, such as a secret key.
+    /// [`PublishableKeyError`] if the text is not a publishable key, for example if it is a secret key.
     pub(crate) fn parse(text: &str) -> Result<Self, PublishableKeyError> {
         Self::read(text.trim()).ok_or(PublishableKeyError)
     }

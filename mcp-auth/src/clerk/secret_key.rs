@@ -40,7 +40,7 @@ impl SecretKey {
         })
     }
 
-    /// Returns the kind of instance that the key belongs to.
+    /// Returns the kind of instance to which the key belongs.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }

@@ -13,7 +13,7 @@ pub(crate) struct OauthSettings {
     /// True if clients can register themselves (RFC 7591).
     #[serde(rename = "dynamic_oauth_client_registration")]
     pub(crate) registers: bool,
-    /// The scopes of a client that requests none; `None` for Clerk's own default.
+    /// The scopes of a client that requests no scopes. `None` means Clerk's own default.
     pub(crate) default_scopes: Option<Vec<String>>,
     /// True if OAuth access tokens are JWTs.
     #[serde(rename = "oauth_jwt_access_tokens")]
@@ -21,7 +21,7 @@ pub(crate) struct OauthSettings {
     /// True if a client's id may be the URL of its metadata.
     #[serde(default, rename = "client_id_metadata_documents_advertised")]
     pub(crate) takes_client_documents: bool,
-    /// True if only registered clients may have such an id.
+    /// True if only registered clients may have the URL of their metadata as their id.
     #[serde(
         default,
         rename = "client_id_metadata_documents_only_allow_pre_registered_clients"
@@ -34,7 +34,7 @@ pub(crate) struct OauthSettings {
 /// Source: Clerk's Backend API, `Role`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Role {
-    /// The name with the prefix: `org:admin`.
+    /// The name with the prefix, such as `org:admin`.
     pub(crate) key: String,
     /// The permissions of the role.
     pub(crate) permissions: Vec<RolePermission>,
@@ -43,7 +43,7 @@ pub(crate) struct Role {
 /// A permission of a role.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RolePermission {
-    /// The name: `org:documents:read`.
+    /// The name, such as `org:documents:read`.
     pub(crate) key: String,
 }
 
@@ -53,13 +53,13 @@ pub(crate) struct RolePermission {
 pub(crate) struct Untold;
 
 impl Backend {
-    /// Reads the settings of OAuth applications; `None` if the API has no such call.
+    /// Reads the settings of OAuth applications. `None` if the API has no such call.
     pub(super) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         self.told(&["v1", "instance", "oauth_application_settings"], &[])
             .await
     }
 
-    /// Reads the roles of organizations; `None` if the API has no such call.
+    /// Reads the roles of organizations. `None` if the API has no such call.
     pub(super) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let limit = MOST_ROLES.to_string();
         let page: Option<Roles> = self

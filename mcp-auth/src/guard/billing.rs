@@ -19,7 +19,7 @@ use super::names::const_panic;
 /// assert_eq!(EXPORT.to_string(), "org:export");
 /// ```
 ///
-/// Only session tokens contain features. A caller with a token of another kind has none.
+/// Only session tokens contain features. A caller with a token of another kind has no feature.
 ///
 /// Source: `fea` in <https://clerk.com/docs/guides/sessions/session-tokens>,
 /// <https://clerk.com/docs/billing/overview>.
@@ -44,7 +44,7 @@ pub struct Feature(Entitlement);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Plan(Entitlement);
 
-/// A slug with its owner. Features and plans both have this form.
+/// A slug with its owner. Features and plans have this form.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Entitlement {
     owner: Owner,
@@ -56,8 +56,8 @@ impl Feature {
     ///
     /// # Panics
     ///
-    /// If the slug has a character other than lower-case letters, digits, `_` and `-`, or if the prefix is
-    /// not `o`, `org`, `organization`, `u` or `user`. In a `const` that is a compile error.
+    /// If the slug has a character other than lower-case letters, digits, `_` and `-`, or if the prefix is not `o`,
+    /// `org`, `organization`, `u` or `user`. In a `const` the panic is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {

@@ -33,21 +33,20 @@ use super::reverification::Reverification;
 /// }
 /// ```
 ///
-/// Names take the same forms as in `#[mcp_tool]`. For a name in another form, such as `documents:read`
-/// without `org:`, [`Context::has`](crate::Context::has) returns an error. Clerk's SDKs would silently repair
-/// such a name. If a part of a name comes from the tool's arguments, validate that part first. Otherwise a
-/// client can cause internal errors.
+/// Names have the same forms as in `#[mcp_tool]`. For a name in another form, such as `documents:read` without `org:`,
+/// [`Context::has`](crate::Context::has) returns an error. Clerk's SDKs would silently repair such a name. If a part of
+/// a name comes from the tool's arguments, validate this part first. Otherwise a client can cause internal errors.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/authorization-checks>.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a check does nothing until `Context::has` gets it"]
 pub struct Check {
     asked: Vec<CheckItem>,
-    /// The first name in a form that is not accepted.
+    /// The first name whose form is not accepted.
     mistake: Option<Mistake>,
 }
 
-/// A name in a check, in a form that is not accepted.
+/// A name in a check whose form is not accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Mistake {
     form: &'static str,
@@ -65,7 +64,7 @@ enum CheckItem {
 }
 
 impl Check {
-    /// Makes a check that asks for nothing yet.
+    /// Makes a check without requirements.
     pub fn new() -> Self {
         Self::default()
     }
@@ -135,7 +134,7 @@ impl Check {
         self
     }
 
-    /// Returns the first name in a form that is not accepted.
+    /// Returns the first name whose form is not accepted.
     pub(crate) fn mistake(&self) -> Option<&Mistake> {
         self.mistake.as_ref()
     }

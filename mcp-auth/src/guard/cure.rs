@@ -6,17 +6,16 @@ use super::denied::{Denied, ORGANIZATION_SCOPE};
 use super::facts::{Question, TokenFacts};
 use super::requirement::{Guard, Requirement};
 
-/// Returns every scope that a new token needs for this call, including scopes that the caller already holds.
-/// Some clients request exactly the scopes of a challenge and drop all others (SEP-2350).
+/// Returns every scope that a new token needs for this call, including scopes that the caller already has. Some clients
+/// request exactly the scopes of a challenge and drop all other scopes (SEP-2350).
 ///
-/// Returns `None` if the token is not an OAuth token, because only OAuth clients can request scopes. Also
-/// returns `None` if no alternative of a choice can be met: for each alternative, [`missing_scopes`] returns
-/// `None`. And returns `None` if a policy would deny a caller with these scopes in the organization that is known
-/// now.
+/// Returns `None` in three cases: the token is not an OAuth token, because only OAuth clients can request scopes; no
+/// alternative of a choice can be met, because [`missing_scopes`] returns `None` for each alternative; or a policy
+/// would deny a caller with these scopes in the currently known organization.
 ///
-/// The scope for an organization is included if a requirement is about the organization, unless the
-/// organization came from the URL or is the user's only one. The scope is also included if the caller holds
-/// it: a client that dropped it would lose the organization for every other tool.
+/// If a requirement is about the organization, the scope for an organization is included, unless the organization came
+/// from the URL or is the user's only organization. The scope is also included if the caller already has it, because a
+/// client that dropped this scope would lose the organization for every other tool.
 pub(super) fn cure(
     question: &Question<'_>,
     could_meet: fn(Requirement) -> bool,
@@ -89,8 +88,8 @@ pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -
     })
 }
 
-/// Returns the denial of a call whose function needs scopes beside those of the guard. If the token has them all, no new
-/// token would help.
+/// Returns the denial of a call whose function needs scopes in addition to the scopes of the guard. If the token
+/// already has all these scopes, a new token would not help.
 pub(crate) fn needing_scopes(
     guard: &Guard,
     (caller, organization): (&Caller, Option<&Org>),
@@ -123,12 +122,11 @@ pub(crate) fn needing_scopes(
     }
 }
 
-/// The guard of a request that calls no tool.
+/// The guard of a request that uses no tool, prompt or resource.
 const SIGNED_IN: Guard = Guard::signed_in(&[]);
 
-/// Returns the scopes of one alternative that the caller lacks. Returns `None` if the alternative is empty.
-/// Also returns `None` if it has an unmet requirement that is not a scope and for which `could_meet` returns
-/// false.
+/// Returns the scopes of one alternative that the caller lacks. Returns `None` if the alternative is empty, or if the
+/// alternative has an unmet requirement that is not a scope and for which `could_meet` returns false.
 pub(super) fn missing_scopes(
     question: &Question<'_>,
     alternative: &[Requirement],
@@ -151,7 +149,7 @@ pub(super) fn missing_scopes(
         .collect()
 }
 
-/// Adds a scope to a list that does not have it yet.
+/// Adds a scope to a list, unless the list already has the scope.
 pub(super) fn add(scopes: &mut Vec<String>, scope: &str) {
     if !scopes.iter().any(|known| known == scope) {
         scopes.push(scope.to_owned());

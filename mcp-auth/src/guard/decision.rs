@@ -1,4 +1,4 @@
-//! The authorization decision: a pure function of a guard and the facts about a call. It returns a proof or a
+//! The authorization decision: a pure function of a guard and the facts about a call. The function returns a proof or a
 //! denial.
 
 use crate::identity::{Caller, NamedBy, Org, TokenKind, Unavailable};
@@ -9,10 +9,10 @@ use super::facts::{CallFacts, Policies, Question, TokenFacts};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
 
-/// Proof that a guard allowed a call, with the caller and the organization that the guard saw.
+/// Proof that a guard allowed a call. The proof contains the caller and the organization about which the guard decided.
 ///
-/// Only [`decide`] constructs this type, so each value means that a caller passed a guard. Injected
-/// parameters are read from this value, so a tool sees exactly the organization that the guard saw.
+/// Only [`decide`] constructs this type, so a value exists only after a guard has allowed the call. Injected parameters
+/// are taken from this value, so a tool gets exactly the organization about which the guard decided.
 #[derive(Debug)]
 pub(crate) struct Authorized {
     caller: Option<Caller>,
@@ -20,12 +20,12 @@ pub(crate) struct Authorized {
 }
 
 impl Authorized {
-    /// Returns the caller; `None` if a public tool is called without a token.
+    /// Returns the caller. `None` if a public tool is called without a token.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 
-    /// Returns the organization; `None` if the tool uses none, or if the caller has none.
+    /// Returns the organization. `None` if the tool uses no organization, or if the caller has none.
     pub(crate) fn organization(&self) -> Option<&Org> {
         self.organization.as_ref()
     }
@@ -51,9 +51,9 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         let token = TokenFacts::of(caller);
         let (known, token) = match facts.organization {
             Ok(organization) => (organization, token),
-            // A policy cannot be asked while the organization is unknown. Apart from its policies the guard is
-            // monotonic: if the caller passes without an organization and although every policy denies, the
-            // look-up cannot change the result, so its error is ignored.
+            // While the organization is unknown, no policy can be asked. Without policies the guard is monotonic. So if
+            // the caller passes without an organization, and although every policy is assumed to deny, the look-up
+            // cannot change the result. The error of the look-up is then ignored.
             Err(_) => {
                 let policies = Policies::Assume(false);
                 (None, TokenFacts { policies, ..token })
@@ -68,7 +68,7 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         };
         match question.denied() {
             None => known,
-            // Neither an organization nor a policy would change these denials.
+            // These denials are the same with every organization and every policy.
             Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
                 return Err(NotAuthorized::Denied(denied));
             }
@@ -78,14 +78,14 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
             }
         }
     };
-    // PROOF: the guard is public, or there is a caller and the facts meet every requirement.
+    // PROOF: the guard is public, or there is a caller who meets every requirement.
     Ok(Authorized {
         caller: facts.caller.cloned(),
         organization: organization.cloned(),
     })
 }
 
-/// Returns true if [`decide`] would allow such a caller. The access matrix calls this function, which makes
+/// Returns true if [`decide`] would allow a caller with these facts. The access matrix calls this function, which makes
 /// no proof.
 pub(crate) fn would_allow(
     guard: &Guard,
@@ -93,18 +93,29 @@ pub(crate) fn would_allow(
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> bool {
-    let denied = |caller| {
-        let named_by = NamedBy::default();
-        Question {
-            guard,
-            caller,
-            organization,
-            named_by,
-            server_scopes,
-        }
-        .denied()
+    supposed(guard, caller, organization, server_scopes).is_ok()
+}
+
+/// Returns the decision that [`decide`] would make about such a caller. Makes no proof.
+pub(crate) fn supposed(
+    guard: &Guard,
+    caller: Option<&TokenFacts<'_>>,
+    organization: Option<&Org>,
+    server_scopes: &[String],
+) -> Result<(), NotAuthorized> {
+    if guard.is_public() {
+        return Ok(());
+    }
+    let question = Question {
+        guard,
+        caller: caller.ok_or(NotAuthorized::Unauthenticated)?,
+        organization,
+        named_by: NamedBy::default(),
+        server_scopes,
     };
-    guard.is_public() || caller.is_some_and(|caller| denied(caller).is_none())
+    question
+        .denied()
+        .map_or(Ok(()), |denied| Err(NotAuthorized::Denied(denied)))
 }
 
 fn unavailable(unavailable: &Unavailable) -> NotAuthorized {
@@ -123,7 +134,7 @@ macro_rules! value_of {
 }
 
 impl Question<'_> {
-    /// Returns the first denial of [`ORDER`] that applies; `None` if the caller meets the guard.
+    /// Returns the first denial of [`ORDER`] that applies. `None` if the caller meets the guard.
     fn denied(self) -> Option<Denied> {
         let unmet = Unmet::of(self)?;
         let denial = ORDER.iter().find_map(|denial| denial(&unmet));
@@ -132,8 +143,8 @@ impl Question<'_> {
     }
 }
 
-/// The denials, in the order in which they are reported. The scopes come last: a user is asked to grant a
-/// scope only if the call would then be allowed.
+/// The denials, in the order in which they are reported. Scopes come last, so that a user is asked to grant a scope
+/// only if the call would then be allowed.
 const ORDER: [fn(&Unmet<'_>) -> Option<Denied>; 12] = [
     |unmet| {
         unmet
@@ -203,15 +214,15 @@ impl<'a> Unmet<'a> {
         self.requirements.iter().copied().find_map(pick)
     }
 
-    /// Returns the values that `pick` takes from all unmet requirements of a kind; `None` if there are no
-    /// such requirements.
+    /// Returns the values that `pick` takes from all unmet requirements of a kind. `None` if there are no such
+    /// requirements.
     fn each<T>(&self, pick: fn(Requirement) -> Option<T>) -> Option<Vec<T>> {
         let picked: Vec<T> = self.requirements.iter().copied().filter_map(pick).collect();
         (!picked.is_empty()).then_some(picked)
     }
 
-    /// Returns true if only a reverification is missing, and the caller has a session token. Tokens of other
-    /// kinds cannot carry a reverification.
+    /// Returns true if only a reverification is missing, and the caller has a session token. Only a session token can
+    /// carry a reverification.
     fn lacks_only_reverification(&self) -> bool {
         let lacks_no_scope = |all: &&[Requirement]| {
             missing_scopes(&self.question, all, Requirement::is_reverification)
@@ -233,9 +244,8 @@ fn without_organization(unmet: &Unmet<'_>) -> Option<Denied> {
         return None;
     }
     let why = NoOrganization::of(question.caller, question.named_by);
-    // A new OAuth token cannot bring a feature, a plan, a reverification, or the organization that a URL
-    // names. A client that already holds the scope and still has no organization would request the scope for
-    // ever.
+    // A new OAuth token cannot bring a feature, a plan, a reverification, or the organization that a URL names. A
+    // client that already has the scope and still has no organization would request the scope again and again.
     let could_come = !unmet.requirements.iter().any(|one| one.is_of_session())
         && !question.caller.has_scope(ORGANIZATION_SCOPE)
         && why != NoOrganization::UrlQuery;

@@ -25,14 +25,14 @@ use super::names::{Permission, const_panic_with};
 /// # }
 /// ```
 ///
-/// The compiler checks each key. A key that is declared twice is an error. A visibility such as
-/// `pub` is optional, as for any constant.
+/// The compiler checks each key. A key that is declared twice is an error. A constant may have a visibility such as
+/// `pub`.
 ///
 /// # Only the declared permissions
 ///
-/// With `only;` at the start, the tools of the crate can require only the declared permissions,
-/// whether they name them by text or by constant. `permission = "org:documents:delte"` then does
-/// not compile, and the error names the most similar permission.
+/// With `only;` at the start, the tools of the crate can require only the declared permissions, as a text or as a
+/// constant. `permission = "org:documents:delte"` then does not compile, and the error names the most similar
+/// permission.
 ///
 /// ```standalone_crate
 /// mcp_auth::permissions! {
@@ -58,10 +58,9 @@ use super::names::{Permission, const_panic_with};
 /// # fn main() {}
 /// ```
 ///
-/// `only` applies to one crate, and must be in the root of the crate (`main.rs`, `lib.rs`). Each
-/// binary, integration test and example is a crate of its own. The constants may be used wherever
-/// they are visible. Permissions that your own implementation of
-/// [`FromContext`](crate::FromContext) requires are not checked against the list.
+/// `only` applies to one crate, and must be in the root of the crate (`main.rs`, `lib.rs`). Each binary, integration
+/// test and example is a crate of its own. The constants may be used wherever they are visible. If your own
+/// implementation of [`FromContext`](crate::FromContext) requires permissions, they are not compared with the list.
 ///
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[macro_export]
@@ -94,12 +93,12 @@ impl Declared {
         }
     }
 
-    /// Asserts that the declaration that the tools use is the declaration at `place`.
+    /// Asserts that the tools use the declaration at `place`.
     ///
     /// # Panics
     ///
-    /// If the tools use another declaration, because `place` is not in the root of the crate. In a
-    /// `const` that is a compile error.
+    /// If the tools use another declaration, because `place` is not in the root of the crate. In a `const` the panic is
+    /// a compile error.
     #[track_caller]
     pub const fn check_is_at(self, place: &str) {
         if !same(self.place.as_bytes(), place.as_bytes()) {
@@ -131,8 +130,8 @@ impl Declared {
     }
 }
 
-/// Returns the most similar declared permission; `None` if each differs by more than
-/// [`MOST_EDITS`].
+/// Returns the most similar declared permission. `None` if every declared permission differs by more than
+/// [`MOST_EDITS`] edits.
 pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a str> {
     let mut nearest = None;
     let mut least = MOST_EDITS + 1;
@@ -196,10 +195,10 @@ const fn same(mut a: &[u8], mut b: &[u8]) -> bool {
     a.is_empty() && b.is_empty()
 }
 
-/// The length, in bytes, above which a permission is never suggested.
+/// The length in bytes above which no similar permission is searched.
 const LONGEST: usize = 96;
-/// The largest distance of a suggestion. `delte` for `delete` is one edit. With more edits, the
-/// text may well mean another permission of the same feature.
+/// The largest distance of a suggestion. `delte` for `delete` is one edit. With more edits, the text may well be
+/// another permission of the same feature.
 const MOST_EDITS: usize = 3;
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ use super::policy::Policy;
 use super::requirement::{Guard, Requirement, kind_names};
 use super::reverification::Reverification;
 
-/// A denial by the guard. [`decide`](super::decide) reports the first denial that applies, in the order of
-/// these variants. A missing scope comes last: a user is asked to grant a scope only if the call would then
-/// be allowed. The tool's own `authorize` runs after all of these.
+/// A denial by the guard. [`decide`](super::decide) reports the first denial that applies, in the order of these
+/// variants. A missing scope comes last, so that a user is asked to grant a scope only if the call would then be
+/// allowed. The tool's own `authorize` function runs after all other checks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
-    /// The token is not of one of these kinds.
+    /// The token has a kind that the tool does not accept. The list names the accepted kinds.
     TokenKind(&'static [TokenKind]),
     /// Another person acts in the user's name.
     Actor,
@@ -42,8 +42,8 @@ pub(crate) enum Denied {
     Plan(Vec<Plan>),
     /// These policies deny the caller.
     Policy(Vec<Policy>),
-    /// The user proved who they are too long ago. `curable` is true if nothing else is missing and a token of
-    /// this kind can carry the proof.
+    /// The user's last proof of who they are is too old. `curable` is true if nothing else is missing and a token of
+    /// this kind can carry a proof.
     Reverification {
         asked: Reverification,
         curable: bool,
@@ -62,8 +62,8 @@ pub(crate) enum Denied {
         missing: Vec<String>,
         cure: Option<Vec<String>>,
     },
-    /// The function in the tool's `authorize` returned `false`. The denial shows the client only the names of
-    /// the arguments that the function takes.
+    /// The function in the tool's `authorize` returned `false`. The denial shows the client only the names of the
+    /// arguments that the function takes.
     Authorize {
         rule: &'static str,
         arguments: &'static [&'static str],
@@ -76,7 +76,7 @@ pub(crate) enum Denied {
 pub(crate) enum Required<'a> {
     /// One of the inner lists must be met in full.
     Alternatives(Vec<Vec<Named>>),
-    /// All of these names are required. If the names are kinds of tokens, one is enough.
+    /// All of these names are required. For kinds of tokens, one of the names is required.
     Names(Vec<Cow<'a, str>>),
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Named {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'static, str>>,
-    /// The level and minutes that a web page needs to ask its user for a reverification.
+    /// The level and minutes of a reverification. A web page needs both to ask its user for the reverification.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverification: Option<Value>,
 }
@@ -129,9 +129,9 @@ impl Denied {
         }
     }
 
-    /// Returns the values that the caller lacks, such as permissions or scopes. For `authorize`, returns the
-    /// names of the arguments. For policies, returns their texts. The list is empty if the requirement has no
-    /// values: an actor, a user, an organization, or the function of an attribute.
+    /// Returns the values that the caller lacks, such as permissions or scopes. For `authorize`, returns the names of
+    /// the arguments. For policies, returns their texts. The list is empty if the requirement has no values, as for an
+    /// actor, a user, an organization, or the function of an attribute.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(
@@ -144,8 +144,8 @@ impl Denied {
         }
     }
 
-    /// Returns the names of the missing values. Each alternative is one text.
-    fn names(&self) -> Vec<Cow<'_, str>> {
+    /// Returns the names of the missing values. Each alternative is one text in the list.
+    pub(crate) fn names(&self) -> Vec<Cow<'_, str>> {
         match self {
             Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
             Self::TokenKind(kinds) => kinds.iter().map(|kind| kind.name().into()).collect(),
@@ -185,7 +185,7 @@ impl Denied {
         }
     }
 
-    /// Returns every scope that a new token needs; `None` if a new token would not help.
+    /// Returns every scope that a new token needs. `None` if a new token would not help.
     pub(crate) fn cure(&self) -> Option<&[String]> {
         match self {
             Self::Any { cure, .. } | Self::Organization { cure, .. } | Self::Scope { cure, .. } => {
@@ -204,7 +204,7 @@ impl Denied {
         }
     }
 
-    /// Returns a hint for the user of the client; `None` if the text of the denial says what to do.
+    /// Returns a hint for the user of the client. `None` if the text of the denial already says what to do.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Organization { why, .. } => Some(why.hint()),
@@ -242,8 +242,8 @@ impl Denied {
         }
     }
 
-    /// Returns true if a new token or a reverification would allow the call. `tools/list` still shows such a
-    /// tool.
+    /// Returns true if a new token or a reverification would allow the call. `tools/list` still shows a tool with this
+    /// denial.
     pub(crate) fn is_curable(&self) -> bool {
         let verifying_helps = matches!(
             self,
@@ -255,9 +255,9 @@ impl Denied {
         verifying_helps || self.cure().is_some()
     }
 
-    /// Returns true if the denied caller may know that a prompt or a resource with this guard exists: a new token would
-    /// help. If the guard needs a role or a permission, a new token with an organization need not help, so a caller
-    /// without an organization learns nothing.
+    /// Returns true if the denied caller may know that a prompt or a resource with this guard exists, because a new
+    /// token would help. A caller without an organization learns nothing if the guard needs a role or a permission,
+    /// because a new token that names an organization may not be enough.
     pub(crate) fn shows(&self, guard: &Guard) -> bool {
         let hidden = matches!(self, Self::Organization { .. }) && guard.uses_membership();
         self.is_curable() && !hidden
@@ -362,8 +362,8 @@ fn told(all: &[Requirement]) -> String {
     listed(&each.collect::<Vec<_>>(), "and")
 }
 
-/// Returns the name of a requirement, and the word for such a name, for example `role`. The word is empty if
-/// the name needs none.
+/// Returns the name of a requirement, and the word that follows the name, for example `role`. The word is empty if the
+/// name needs no word.
 fn named(requirement: Requirement) -> (Cow<'static, str>, &'static str) {
     match requirement {
         Requirement::Accept(kinds) => (kind_names(kinds).join(" or ").into(), "token"),
@@ -395,7 +395,7 @@ fn listed(texts: &[Cow<'_, str>], word: &str) -> String {
     }
 }
 
-/// An alternative that is the function of an attribute. Its name is not for clients.
+/// An alternative that is the function of an attribute. Clients do not learn the name of the function.
 const BY_POLICY: &str = "approval by a policy";
 
 /// The scope that lets a user pick an organization on Clerk's consent screen.

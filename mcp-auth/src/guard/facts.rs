@@ -10,12 +10,12 @@ use super::requirement::{Guard, Requirement};
 /// The facts about a call that [`decide`](super::decide) reads.
 #[derive(Clone, Debug)]
 pub(crate) struct CallFacts<'a> {
-    /// The verified caller; `None` for a request without a token.
+    /// The verified caller. `None` for a request without a token.
     pub(crate) caller: Option<&'a Caller>,
-    /// The caller's organization, if the tool needs it; an error if the look-up failed.
+    /// The caller's organization, if the tool needs the organization. An error if the look-up failed.
     pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
-    /// The source that named the organization. If no source named one, this is the last source that
-    /// was read.
+    /// The source that named the organization. If no source named an organization, this is the last source that was
+    /// read.
     pub(crate) named_by: NamedBy,
     /// The scopes that the server requires of every request.
     pub(crate) server_scopes: &'a [String],
@@ -23,8 +23,7 @@ pub(crate) struct CallFacts<'a> {
 
 /// The facts about a caller that a guard compares with its requirements, apart from the organization.
 ///
-/// A value is no proof of a verified token: the access matrix also makes values for imaginary
-/// callers.
+/// A value is no proof of a verified token, because the access matrix also makes values for imaginary callers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenFacts<'a> {
     pub(crate) token_kind: TokenKind,
@@ -44,8 +43,8 @@ pub(crate) struct TokenFacts<'a> {
 pub(crate) enum Policies<'a> {
     /// The server asks each policy about this caller.
     Ask(&'a Caller),
-    /// Every policy has this answer. No policy can be asked, because the caller is imaginary or because the
-    /// organization is unknown.
+    /// Every policy has this answer. Policies cannot be asked if the caller is imaginary or if the organization is
+    /// unknown.
     Assume(bool),
 }
 

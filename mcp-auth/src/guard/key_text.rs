@@ -1,4 +1,4 @@
-//! The values of the keys in `#[mcp_tool]`. The compiler checks them.
+//! The values of the keys in `#[mcp_tool]`, which the compiler checks.
 
 use crate::identity::TokenKind;
 
@@ -143,7 +143,7 @@ impl KeyText<Reverification> {
 }
 
 impl KeyText<(&'static str, f64)> {
-    /// Reads a level and minutes that the attribute has checked.
+    /// Reads a level and minutes, which the attribute has already checked.
     #[must_use]
     #[track_caller]
     pub const fn reverification(self) -> Requirement {
@@ -164,7 +164,7 @@ impl KeyText<TokenKind> {
     }
 }
 
-/// Reads the function of `policy = function`. `name` is the name of the function.
+/// Reads the function of `policy = function`. `name` is the name of this function.
 #[must_use]
 pub const fn function_policy(
     name: &'static str,

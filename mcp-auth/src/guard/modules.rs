@@ -1,8 +1,9 @@
-//! The guards of modules: the requirements that `module_guard!` states for everything in a module.
+//! The guards of modules: the requirements that `module_guard!` states for all tools, prompts and resources in a
+//! module.
 //!
 //! INVARIANT: a decision about a tool, a prompt or a resource includes the guards of all modules around it.
-//! `#[mcp_tool]` generates an [`OwnGuard`], which cannot be decided. Only [`OwnGuard::in_module`] makes the
-//! [`Guard`] that is decided, and it adds the guards of the modules.
+//! `#[mcp_tool]` generates an [`OwnGuard`], about which no decision is possible. Only [`OwnGuard::in_module`] makes a
+//! [`Guard`] from it, and adds the guards of the modules.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +21,8 @@ pub struct ModuleGuard {
 }
 
 impl ModuleGuard {
-    /// States what everything in `module` needs. `place` is the place of the `module_guard!`.
+    /// States the requirements of all tools, prompts and resources in `module`. `place` is the place of the
+    /// `module_guard!`.
     ///
     /// # Panics
     ///
@@ -58,7 +60,7 @@ impl ModuleGuard {
 
 inventory::collect!(ModuleGuard);
 
-/// The place of the guard that a `public` function finds in its own module, if the module has a guard.
+/// The place of the `module_guard!` in the module of a `public` function. `None` if the module has no guard.
 #[derive(Clone, Copy, Debug)]
 pub struct GuardedModule(Option<&'static str>);
 
@@ -89,7 +91,7 @@ impl GuardedModule {
     }
 }
 
-/// The guard that an attribute and the injected parameters state, without the guards of the modules.
+/// The guard that the attribute and the injected parameters of a function state, without the guards of the modules.
 #[derive(Clone, Copy)]
 pub struct OwnGuard(Guard);
 
@@ -117,8 +119,8 @@ impl OwnGuard {
         self.0.within(around(module))
     }
 
-    /// Returns the innermost guard of a module that the word `public` would loosen. `None` if the function is
-    /// not `public`, or if no module around it has a guard.
+    /// Returns the innermost guard of a module around a `public` function, because `public` would loosen this guard.
+    /// `None` if the function is not `public`, or if no module around it has a guard.
     pub(crate) fn loosens(self, module: &str) -> Option<&'static ModuleGuard> {
         let innermost = around(module).last().copied();
         innermost.filter(|_| self.0.is_public())
@@ -138,7 +140,7 @@ pub(crate) fn is_within(module: &str, parent: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Returns the linked guards of a module and of all modules around it, from the outside in.
+/// Returns the linked guards of a module and of all modules around it, the outermost guard first.
 fn around(module: &str) -> &'static [&'static ModuleGuard] {
     static LINKED: LazyLock<Chains> = LazyLock::new(|| {
         Chains::of(
@@ -160,7 +162,7 @@ impl Chains {
             let around = guards.iter().copied();
             let around = around.filter(|guard| is_within(module, guard.module));
             let mut chain: Vec<_> = around.collect();
-            // The order must not depend on the linker.
+            // Sort, so that the order does not depend on the linker.
             chain.sort_by_key(|guard| (guard.module.len(), guard.place));
             chain
         };

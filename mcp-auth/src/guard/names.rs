@@ -1,5 +1,5 @@
-//! The names that a guard can require. Each name is checked when it is constructed. In a `const`
-//! that is at compile time.
+//! The names that a guard can require. Each name is checked when it is constructed. A `const` is checked at compile
+//! time.
 
 use std::fmt;
 
@@ -189,7 +189,7 @@ pub(super) const fn const_panic_with(mut parts: &[&str]) -> ! {
     match std::str::from_utf8(sentence) {
         Ok(sentence) => panic!("{}", sentence),
         Err(error) => {
-            // The text was cut inside a character.
+            // The text was cut in the middle of a character.
             let (sentence, _) = sentence.split_at(error.valid_up_to());
             match std::str::from_utf8(sentence) {
                 Ok(sentence) => panic!("{}", sentence),
@@ -213,7 +213,7 @@ const fn copy(buffer: &mut [u8; LONGEST], start: usize, text: &[u8]) -> usize {
     start + at
 }
 
-/// The greatest length of a message, in bytes; longer messages are cut.
+/// The greatest length of a message, in bytes. A longer message is cut.
 const LONGEST: usize = 512;
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use crate::identity::{NamedBy, TokenKind};
 use super::denied::ORGANIZATION_SCOPE;
 use super::facts::TokenFacts;
 
-/// The reason why a caller acts in no organization, as far as the server knows it.
+/// The reason why a caller acts in no organization.
 ///
-/// The reason does not reveal whether an organization exists. An unknown organization, another
-/// user's organization, and an organization that contradicts the token all lead to the same reason.
+/// The reason does not reveal whether an organization exists. The reason is the same for an unknown organization, for
+/// another user's organization, and for an organization that contradicts the token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoOrganization {
     /// The caller has a user's API key.
@@ -32,8 +32,8 @@ pub(crate) enum NoOrganization {
 }
 
 impl NoOrganization {
-    /// Determines the reason from the caller's token and from the last source that was read. No
-    /// other code decides the reason.
+    /// Determines the reason from the caller's token and from the last source that was read. No other code determines
+    /// the reason.
     pub(super) fn of(caller: &TokenFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,
@@ -74,7 +74,7 @@ impl NoOrganization {
     }
 }
 
-const API_KEY: &str = "This API key belongs to a user, and such a key acts in no organization. Use an \
+const API_KEY: &str = "This API key belongs to a user, and a user's API key acts in no organization. Use an \
     API key of the organization, or sign in as a user.";
 const MACHINE: &str = "A machine acts in no organization. Sign in as a user instead.";
 const NOT_A_MEMBER: &str = "You are not a member of the organization that this connection was made \
@@ -87,13 +87,13 @@ const NOT_GRANTED: &str = "This connection was not granted the scope `user:org:r
     organization. Disconnect, connect again with that scope and choose an organization on the consent \
     screen. If the client does not ask for the scope, add it to the default scopes of the Clerk \
     instance.";
-const NOT_ONLY: &str = "No organization was chosen for this connection, and you are not a member of \
-    exactly one. Disconnect, connect again with the scope `user:org:read` and choose an organization \
+const NOT_ONLY: &str = "No organization was chosen for this connection, and you are a member of no organization \
+    or of several. Disconnect, connect again with the scope `user:org:read` and choose an organization \
     on the consent screen.";
 const SESSION: &str = "The session has no active organization. Choose an organization in the \
     application and try again.";
 const URL_QUERY: &str = "With this connection you cannot act in the organization that `org` in the \
-    server's URL names. Check how it is spelled, ask to be added to the organization, or remove `org` \
+    server's URL names. Check the spelling of the organization, ask to be added to the organization, or remove `org` \
     from the URL.";
 const OR_URL: &str = "Or add `?org=` with the organization's id or slug to the server's URL.";
 

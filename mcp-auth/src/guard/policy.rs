@@ -1,6 +1,6 @@
 //! Policies: the application's own pure functions of the facts about a caller.
 //!
-//! A policy decides calls and lists like any other requirement. It does no I/O and does not know the arguments of
+//! A policy decides calls and lists like any other requirement. A policy does no I/O and does not know the arguments of
 //! a call. INVARIANT: a policy that panics denies.
 
 use std::cmp::Ordering;
@@ -55,12 +55,12 @@ use super::names::{const_panic, const_panic_with, is_scope};
 /// # }
 /// ```
 ///
-/// The function must be pure: for equal facts it returns the same value. The server asks it for calls and for
-/// lists, and caches the lists. A function that depends on the time, on the arguments or on a database belongs
-/// in `authorize`. If a policy panics, the answer is `false`, and the log says so once.
+/// The function must be pure: for equal facts it returns the same value. The server calls the function for calls and
+/// for lists, and caches the lists. A function that depends on the time, on the arguments or on a database belongs in
+/// `authorize`. If a policy panics, the policy denies, and the server logs the first panic.
 ///
-/// A policy can read the organization, so the server looks the organization up for every call that the policy
-/// decides. If the look-up fails, the server answers 503, unless the guard decides without the policy.
+/// A policy can read the organization, so the server looks up the organization for every call that the policy decides.
+/// If the look-up fails, the server answers 503, unless the policy cannot change the decision.
 #[derive(Clone, Copy)]
 pub struct Policy {
     name: &'static str,
@@ -120,12 +120,12 @@ impl Policy {
         self.name
     }
 
-    /// Returns the text that completes `Forbidden: … required`; `None` for the function of an attribute.
+    /// Returns the text that completes `Forbidden: … required`. `None` for the function of an attribute.
     pub(super) fn required(&self) -> Option<&'static str> {
         self.required
     }
 
-    /// Asks the function. A panic is a denial.
+    /// Returns the answer of the function. A panic is a denial.
     pub(super) fn allows(&self, facts: &CallerFacts<'_>) -> bool {
         let asked = catch_unwind(AssertUnwindSafe(|| (self.allows)(facts)));
         asked.unwrap_or_else(|_| {
@@ -141,12 +141,12 @@ impl Policy {
         if logged.insert(*self) {
             tracing::error!(
                 target: "mcp_auth", policy = self.name,
-                "policy panicked; it denies the caller whenever it panics"
+                "policy panicked, and therefore denied the caller"
             );
         }
     }
 
-    /// The values that tell policies apart. They decide nothing about a caller.
+    /// The values that distinguish policies. They do not affect a decision.
     fn key(&self) -> (&'static str, Option<&'static str>, usize) {
         let address = self.allows as *const ();
         (self.name, self.required, address.addr())
@@ -155,8 +155,8 @@ impl Policy {
 
 /// The facts about a caller that a [`Policy`] reads.
 ///
-/// A policy sees what a guard sees: the data of the verified token, and the organization in which the caller
-/// acts. No fact changes with time while the token and the membership stay the same.
+/// A policy gets the same facts as a guard: the data of the verified token, and the organization in which the caller
+/// acts. The facts do not change while the token and the membership stay the same.
 ///
 /// ```
 /// use mcp_auth::{CallerFacts, TokenKind};
@@ -173,7 +173,7 @@ impl Policy {
 #[derive(Clone, Copy)]
 pub struct CallerFacts<'a> {
     caller: &'a Caller,
-    /// The scopes of the token, or of the token that the client could request.
+    /// The scopes of the token, or of a new token that the client could request.
     scopes: &'a [String],
     organization: Option<&'a Org>,
 }
@@ -197,19 +197,19 @@ impl<'a> CallerFacts<'a> {
         self.caller.subject()
     }
 
-    /// Returns the user's id (`user_…`); `None` if the subject is a machine or an organization.
+    /// Returns the user's id (`user_…`). `None` if the subject is a machine or an organization.
     #[must_use]
     pub fn user_id(&self) -> Option<&'a str> {
         self.caller.user_id()
     }
 
-    /// Returns the machine's id (`mch_…`); `None` unless the caller presented a machine's token.
+    /// Returns the machine's id (`mch_…`). `None` unless the token is a machine's token.
     #[must_use]
     pub fn machine_id(&self) -> Option<&'a str> {
         self.caller.machine_id()
     }
 
-    /// Returns the id of the OAuth client; `None` for any other kind of token.
+    /// Returns the id of the OAuth client. `None` for tokens of other kinds.
     #[must_use]
     pub fn client_id(&self) -> Option<&'a str> {
         self.caller.client_id()
@@ -221,7 +221,7 @@ impl<'a> CallerFacts<'a> {
         self.caller.token_kind()
     }
 
-    /// Returns true if somebody else acts in the user's name; see [`Caller::is_impersonated`].
+    /// Returns true if another person acts in the user's name; see [`Caller::is_impersonated`].
     #[must_use]
     pub fn is_impersonated(&self) -> bool {
         self.caller.is_impersonated()
@@ -246,21 +246,21 @@ impl<'a> CallerFacts<'a> {
         self.caller.hierarchy().has(self.scopes, scope)
     }
 
-    /// Returns the organization in which the caller acts, with the role and the permissions; `None` if there is
-    /// none.
+    /// Returns the organization in which the caller acts, with the role and the permissions. `None` if the caller acts
+    /// in no organization.
     #[must_use]
     pub fn org(&self) -> Option<&'a Org> {
         self.organization
     }
 
-    /// Returns true if the caller acts in an organization and has this role in it: `admin` and `org:admin` name the
-    /// same role.
+    /// Returns true if the caller acts in an organization and has this role in the organization. `admin` and
+    /// `org:admin` name the same role.
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
         self.organization.is_some_and(|org| org.has_role(role))
     }
 
-    /// Returns true if the caller acts in an organization and has this permission in it, such as
+    /// Returns true if the caller acts in an organization and has this permission in the organization, such as
     /// `org:documents:read`.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
@@ -338,7 +338,7 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Shows no claims: they may hold an e-mail address.
+/// Prints no claims, because claims may contain an e-mail address.
 impl fmt::Debug for CallerFacts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallerFacts")

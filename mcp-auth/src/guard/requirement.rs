@@ -30,7 +30,7 @@ pub enum Requirement {
     SignedIn,
     /// A token of one of these kinds.
     Accept(&'static [TokenKind]),
-    /// A token without an `act` claim (RFC 8693 section 4.1): only the user acts with it, and nobody else in
+    /// A token without an `act` claim (RFC 8693 section 4.1): only the user acts with the token, and no other person in
     /// the user's name.
     NoActor,
     /// A person, or a client or key that acts in a person's name. Machines and API keys of
@@ -38,9 +38,9 @@ pub enum Requirement {
     User,
     /// An organization in which the caller acts.
     Organization,
-    /// A role in that organization.
+    /// A role in the organization in which the caller acts.
     Role(Role),
-    /// A permission in that organization. If a guard has several permissions, all are required.
+    /// A permission in the organization in which the caller acts. If a guard has several permissions, all are required.
     Permission(Permission),
     /// A feature of the organization's plan or of the user's plan. If a guard has several features, all are
     /// required.
@@ -49,19 +49,19 @@ pub enum Requirement {
     Plan(Plan),
     /// The approval of a policy. If a guard has several policies, all are required.
     Policy(Policy),
-    /// A recent proof of who the user is.
+    /// A recent verification of who the user is.
     Reverification(Reverification),
-    /// One of these alternatives. An alternative is a list of requirements that must all be met; an empty
-    /// list is never met.
+    /// One of these alternatives. An alternative is a list of requirements that must all be met. A caller never meets
+    /// an empty list.
     Any(&'static [&'static [Self]]),
     /// A scope of the token. If a guard has several scopes, all are required.
     Scope(Scope),
 }
 
 impl Requirement {
-    /// Returns true if a caller meets this requirement. The result is monotonic, unless the requirement is or
-    /// has a policy: an organization, or more rights in the organization, never change it from true to false.
-    /// It is also monotonic in the answers of policies.
+    /// Returns true if a caller meets this requirement. Unless the requirement is a policy or contains a policy, the
+    /// result is monotonic: an organization, or more rights in the organization, never change the result from true to
+    /// false. The result is also monotonic in the answers of policies.
     pub(crate) fn is_met(
         self,
         caller: Option<&TokenFacts<'_>>,
@@ -108,12 +108,13 @@ impl Requirement {
         all.for_each(|one| one.each_leaf(found));
     }
 
-    /// Returns true if this requirement, or one inside it, is about the caller's organization or may read it.
+    /// Returns true if this requirement, or a requirement inside it, is about the caller's organization or may read it.
     pub(crate) fn uses_organization(self) -> bool {
         self.is_or_has(|one| one.is_of_organization() || one.is_policy())
     }
 
-    /// Returns true if this requirement, or one inside it, is about the role or the permissions or may read them.
+    /// Returns true if this requirement, or a requirement inside it, is about the role or the permissions or may read
+    /// them.
     fn uses_membership(self) -> bool {
         self.is_or_has(|one| one.is_of_membership() || one.is_policy())
     }
@@ -131,7 +132,7 @@ impl Requirement {
         self.fact() == Fact::Membership
     }
 
-    /// Returns true for a policy, which may read everything and need not be monotonic.
+    /// Returns true for a policy. A policy may read all facts and need not be monotonic.
     fn is_policy(self) -> bool {
         self.fact() == Fact::Policy
     }
@@ -146,7 +147,19 @@ impl Requirement {
         self.fact() == Fact::Recency
     }
 
-    /// Returns the fact that the requirement is about. No other code classifies requirements.
+    /// Returns the name of the fact that the requirement is about, for explanations. `None` for a choice.
+    pub(super) fn source(self) -> Option<&'static str> {
+        match self.fact() {
+            Fact::Alternatives => None,
+            Fact::Billing | Fact::Recency => Some("session"),
+            Fact::Membership => Some("membership"),
+            Fact::Organization => Some("organization"),
+            Fact::Policy => Some("policy"),
+            Fact::Scope | Fact::Token => Some("token"),
+        }
+    }
+
+    /// Returns the kind of fact that the requirement is about. No other code classifies requirements.
     fn fact(self) -> Fact {
         match self {
             Self::Accept(_) | Self::NoActor | Self::SignedIn | Self::User => Fact::Token,
@@ -180,24 +193,24 @@ impl Requirement {
     }
 }
 
-/// The facts about a call that a requirement can be about.
+/// The kinds of facts that a requirement can be about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fact {
     /// The kind of the token, and the person or machine behind it.
     Token,
     /// The organization in which the caller acts.
     Organization,
-    /// The role and the permissions in that organization.
+    /// The role and the permissions in the organization in which the caller acts.
     Membership,
     /// Features and plans.
     Billing,
     /// The answer of a policy, which may depend on all facts except the time.
     Policy,
-    /// The time since the user last proved who they are.
+    /// The time since the last verification of who the user is.
     Recency,
     /// A scope of the token.
     Scope,
-    /// A choice: each alternative has facts of its own.
+    /// A choice, whose alternatives are about facts of their own.
     Alternatives,
 }
 
@@ -243,8 +256,8 @@ impl Implied {
         Self { requires, parts }
     }
 
-    /// Adds the requirements of a parameter to a `public` tool. Such a tool may have no caller, so a
-    /// parameter that requires anything is a compile error.
+    /// Adds the requirements of a parameter to a `public` tool. A `public` tool may have no caller, so a parameter with
+    /// a requirement is a compile error.
     #[track_caller]
     pub(crate) const fn public(
         parameter: &'static str,
@@ -278,11 +291,12 @@ impl Implied {
     }
 }
 
-/// The requirements for calling a tool. `#[mcp_tool]` states the requirements of the tool, and
-/// [`module_guard!`](crate::module_guard) the requirements of all tools in a module. A guard has them all.
+/// The requirements for calling a tool. `#[mcp_tool]` states the requirements of one tool, and
+/// [`module_guard!`](crate::module_guard) states the requirements of all tools in a module. A guard contains all of
+/// them.
 ///
-/// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public);
-/// there is no empty guard and no default. A program reads the guard of a tool from
+/// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public). There is no empty guard
+/// and no default guard. A program reads the guard of a tool from
 /// [`PrimitiveInfo::guard`](crate::PrimitiveInfo::guard).
 ///
 /// ```
@@ -307,7 +321,7 @@ impl Implied {
 #[derive(Clone, Copy)]
 pub struct Guard {
     public: bool,
-    /// The guards of the modules around the tool, from the outside in.
+    /// The guards of the modules around the tool, the outermost guard first.
     modules: &'static [&'static ModuleGuard],
     required: &'static [Requirement],
     implied: &'static [Implied],
@@ -325,7 +339,7 @@ impl Guard {
         }
     }
 
-    /// Makes a guard that a caller passes by signing in and meeting all requirements.
+    /// Makes a guard that admits signed-in callers who meet all requirements.
     #[must_use]
     pub const fn signed_in(required: &'static [Requirement]) -> Self {
         Self {
@@ -356,7 +370,7 @@ impl Guard {
         self.public
     }
 
-    /// Returns all requirements. The requirements of the modules come first, from the outside in. The
+    /// Returns all requirements. The requirements of the modules come first, beginning with the outermost module. The
     /// requirements of injected parameters come last.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let modules = self.modules.iter();
@@ -371,7 +385,8 @@ impl Guard {
         self.required.iter().copied().chain(implied)
     }
 
-    /// Returns each requirement with the guard of the module that states it. `None` if the tool states it.
+    /// Returns each requirement with the guard of the module that states the requirement. `None` if the tool itself
+    /// states it.
     pub(crate) fn stated(
         &self,
     ) -> impl Iterator<Item = (Requirement, Option<&'static ModuleGuard>)> + use<> {
@@ -414,27 +429,27 @@ impl Guard {
         self.requirements().any(Requirement::needs_organization)
     }
 
-    /// Returns true if a caller needs a role or a permission to pass. OAuth tokens carry neither.
+    /// Returns true if a caller needs a role or a permission to pass. OAuth tokens contain neither.
     #[must_use]
     pub fn needs_membership(&self) -> bool {
         self.requirements()
             .any(|requirement| requirement.is_always(Requirement::is_of_membership))
     }
 
-    /// Returns true if the decision reads the caller's organization, even if a caller can pass without one. A
-    /// policy may read it.
+    /// Returns true if the decision reads the caller's organization, even if a caller can pass without an organization.
+    /// A policy may read the organization.
     #[must_use]
     pub fn uses_organization(&self) -> bool {
         self.requirements().any(Requirement::uses_organization)
     }
 
-    /// Returns true if the decision may change with time, although the facts stay the same.
+    /// Returns true if the decision may change with time although the facts do not change.
     pub(crate) fn depends_on_time(&self) -> bool {
         let mut requirements = self.requirements();
         requirements.any(|requirement| requirement.is_or_has(Requirement::is_reverification))
     }
 
-    /// Returns true if the decision reads the role or the permissions. A policy may read them.
+    /// Returns true if the decision reads the role or the permissions. A policy may read both.
     #[must_use]
     pub fn uses_membership(&self) -> bool {
         self.requirements().any(Requirement::uses_membership)
@@ -442,16 +457,15 @@ impl Guard {
 }
 
 impl fmt::Display for Guard {
-    /// Writes `public`, `signed in`, or the requirements: `organization, permission
-    /// org:documents:delete`. A requirement that a module states has the module after it: `organization
-    /// (module shop::billing)`.
+    /// Writes `public`, `signed in`, or the requirements: `organization, permission org:documents:delete`. If a module
+    /// states a requirement, the module follows the requirement: `organization (module shop::billing)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.public {
             return f.write_str("public");
         }
         let mut asked: Vec<_> = self.stated().collect();
         asked.retain(|(requirement, _)| *requirement != Requirement::SignedIn);
-        // The modules come first, so a requirement that a module and the tool state has the module.
+        // The modules come first, so if a module and the tool state the same requirement, the module is written.
         asked.sort_by_key(|(requirement, _)| *requirement);
         asked.dedup_by_key(|(requirement, _)| *requirement);
         if asked.is_empty() {

@@ -1,4 +1,4 @@
-//! Reverification: how recently a user proved who they are.
+//! Reverification: how recently the user was verified.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,9 +9,9 @@ use crate::identity::FactorAges;
 
 use super::names::{const_panic, const_panic_with};
 
-/// A requirement that the user has recently proved who they are, with a first or a second factor.
+/// A requirement that the user was recently verified, with a first or a second factor.
 ///
-/// If a user has no second factor, the first factor is enough. Clerk has this rule, too.
+/// If a user has no second factor, the first factor is enough. Clerk has the same rule.
 ///
 /// ```
 /// use mcp_auth::Reverification;
@@ -129,7 +129,7 @@ impl Reverification {
         self.minutes
     }
 
-    /// Returns the preset of this name.
+    /// Returns the preset with this name.
     pub(super) const fn preset(name: &str) -> Option<Self> {
         match name.as_bytes() {
             b"lax" => Some(Self::LAX),
@@ -140,7 +140,7 @@ impl Reverification {
         }
     }
 
-    /// Returns the JSON by which Clerk's own denials describe a reverification:
+    /// Returns the JSON with which Clerk's own denials describe a reverification:
     /// <https://clerk.com/docs/guides/secure/reverification>.
     pub(crate) fn to_json(self) -> Value {
         let minutes = self.minutes();
@@ -169,7 +169,7 @@ impl Reverification {
         }
     }
 
-    /// Returns the preset that the text of an attribute or a constant names.
+    /// Returns the preset whose name is the text of an attribute or a constant.
     #[track_caller]
     pub(super) const fn of_preset(name: &'static str) -> Self {
         match Self::preset(name) {
@@ -189,8 +189,8 @@ impl Reverification {
         Self { level, minutes }
     }
 
-    /// Returns true if the ages meet the requirement, by Clerk's rule. The ages were measured when
-    /// the token was issued. For a session token that was at most a minute ago.
+    /// Returns true if the ages of the factors meet the requirement, by Clerk's rule. The ages were measured when the
+    /// token was issued, which is at most a minute ago for a session token.
     pub(super) fn is_met(self, ages: Option<&FactorAges>) -> bool {
         let Some(ages) = ages else { return false };
         let is_fresh = |age: Option<f64>| age.is_some_and(|age| age < self.minutes);

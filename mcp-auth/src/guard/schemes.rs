@@ -28,17 +28,17 @@ pub(crate) struct SchemeSource {
     pub(crate) oauth: bool,
     /// The scopes that the server requires of every request.
     pub(crate) required_scopes: Vec<String>,
-    /// True if a tool that needs an organization needs the scope `user:org:read`. False if the
-    /// organization can come from another source and the server does not advertise the scope.
+    /// True if a tool that needs an organization needs the scope `user:org:read`. False if the organization can come
+    /// from another source and the server does not advertise this scope.
     pub(crate) organization_scope: bool,
     /// The scopes that imply other scopes.
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
 }
 
 impl SchemeSource {
-    /// Derives the schemes of a tool from its guard. `optional` lists the requirements of the
-    /// optional parameters (`Option<&Caller>`, `Option<&Org>`). A public tool with such a parameter
-    /// works without a token, and does more with a token.
+    /// Derives the schemes of a tool from its guard. `optional` lists the requirements of the optional parameters
+    /// (`Option<&Caller>`, `Option<&Org>`). A public tool with an optional parameter works without a token, and does
+    /// more with a token.
     ///
     /// The list is empty if no OAuth access token can call the tool, because a scheme cannot
     /// describe other tokens.
@@ -99,7 +99,7 @@ impl SchemeSource {
     }
 }
 
-/// The scopes of one scheme while it is built, in the order in which challenges list them.
+/// The scopes of a scheme while the scheme is built, in the order in which challenges list them.
 #[derive(Clone, Debug, Default)]
 struct Way {
     scopes: Vec<String>,

@@ -1,7 +1,7 @@
 //! The tools that a caller sees in a list.
 //!
-//! INVARIANT: a cached entry is valid only for the exact facts that [`decide`] computed it from, and only if
-//! no guard depends on time. The cache serves only lists; each call is decided anew.
+//! INVARIANT: a cached decision is valid only for the exact facts that [`decide`] used, and only if no guard depends on
+//! time. The cache serves only lists. Each call is decided anew.
 
 use std::sync::Arc;
 use std::{fmt, iter};
@@ -18,7 +18,8 @@ use super::requirement::Guard;
 pub(crate) struct Visibility {
     tools: Vec<(Guard, identity::Freshness)>,
     server_scopes: Vec<String>,
-    /// True for prompts and resources: a caller without an organization sees none that needs a role or a permission.
+    /// True for prompts and resources. A caller without an organization sees no prompt and no resource that needs a
+    /// role or a permission.
     hides: bool,
     asks_current: bool,
     asks_claimed: bool,
@@ -26,8 +27,8 @@ pub(crate) struct Visibility {
     decided: Option<Cache<Fingerprint, Decided>>,
 }
 
-/// The tools that a caller sees, with the marks of the facts that the decision used. An entry contains
-/// neither claims nor tokens.
+/// The tools that a caller sees, with marks of the facts that the decision used. An entry contains neither claims nor
+/// tokens.
 #[derive(Clone)]
 struct Decided {
     caller: Mark,
@@ -39,21 +40,21 @@ struct Decided {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Visible(Arc<[u64]>);
 
-/// The organization of a caller. It is looked up only if a guard uses it.
+/// The organization of a caller. It is looked up only if a guard uses the organization.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OrganizationFacts<'a> {
     /// The current membership.
     pub(crate) current: Option<&'a Org>,
     /// The membership in the token.
     pub(crate) claimed: Option<&'a Org>,
-    /// The source that named the current organization. If no source named one, this is the last source that
+    /// The source that named the current organization. If no source named an organization, this is the last source that
     /// was read.
     pub(crate) named_by: NamedBy,
 }
 
 impl OrganizationFacts<'_> {
-    /// Returns true if the URL names an organization in which the caller cannot act. A new token would not
-    /// help then, so the list differs from the list without that URL, and is not cached.
+    /// Returns true if the URL names an organization in which the caller cannot act. A new token would not help in this
+    /// case, so the list differs from the list for a URL without the organization, and is not cached.
     fn lack_that_of_the_url(&self) -> bool {
         self.current.is_none() && self.named_by == NamedBy::UrlQuery
     }
@@ -95,7 +96,7 @@ impl FromIterator<bool> for Visible {
 }
 
 impl Decided {
-    /// Returns true if the decision used exactly these facts. Equal facts from another verification or
+    /// Returns true if the decision used exactly these facts. Equal facts from another verification or from another
     /// look-up do not count.
     fn is_of(&self, caller: &Caller, organizations: [Option<&Org>; 2]) -> bool {
         let mut pairs = self.organizations.iter().zip(organizations);
@@ -109,7 +110,7 @@ impl Decided {
 }
 
 impl Visibility {
-    /// Takes the guard of each tool, and the freshness that the guard's decision needs of the organization.
+    /// `tools` has the guard of each tool, and says how current the organization must be for a decision about the tool.
     pub(crate) fn new(
         tools: impl Iterator<Item = (Guard, identity::Freshness)>,
         server_scopes: Vec<String>,
@@ -131,7 +132,7 @@ impl Visibility {
         }
     }
 
-    /// Returns true if a guard uses an organization of this freshness.
+    /// Returns true if a guard uses an organization that must be as current as `facts` says.
     pub(crate) fn asks(&self, facts: identity::Freshness) -> bool {
         match facts {
             identity::Freshness::Current => self.asks_current,

@@ -21,8 +21,8 @@ pub(super) fn token<'a>(
         Header::Malformed => return Err(Refusal::SeveralCredentials),
         Header::Value(header) => header,
     };
-    // `Bearer` without a token counts as a bad token. The request must not be treated like a
-    // request without a token.
+    // `Bearer` without a token counts as a bad token, so that the request is not treated like a request without a
+    // token.
     let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
     // RFC 9110 section 11.1: the scheme is case-insensitive. RFC 6750 section 2.1.
     Ok(scheme
@@ -56,6 +56,7 @@ mod tests {
             (&["Bearer"], Ok(Some(""))),
             (&["Bearer\tabc"], Ok(Some("abc"))),
             (&["Bearer a b"], Ok(Some("a b"))),
+            (&["Bearer \u{e9}"], Ok(Some("\u{e9}"))),
             (&["Bearer "], Ok(Some(""))),
             (&["Basic abc"], Ok(None)),
             (&["abc"], Ok(None)),

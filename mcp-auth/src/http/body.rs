@@ -1,9 +1,8 @@
 //! Reads a body within a length limit, a deadline, a minimum speed, and a budget of bytes for all
 //! bodies.
 //!
-//! actix polls a handler before it hands over the body, and again afterwards, usually within one
-//! turn of the runtime. A body that arrived together with the head is available at the second poll,
-//! so it needs no timer.
+//! actix polls a handler before and after it passes the body to the handler, usually within one turn of the runtime. A
+//! body that arrived together with the head is available at the second poll, so it needs no timer.
 
 use std::future::poll_fn;
 use std::mem;
@@ -18,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, poll};
 use tokio::time::{Instant, timeout_at};
 
-use crate::limits::{Exhausted, Party, Pool, Taken};
+use crate::limits::{Exhausted, Party, Pool, Taken, UNCOUNTED};
 
 use super::body_with::BodyWith;
 
@@ -35,12 +34,12 @@ pub(super) enum Unread {
     TooLong,
 }
 
-/// A body, and the state of reading it.
+/// A body, and how much of it has been read.
 pub(super) struct Incoming {
     payload: Payload,
     is_begun: bool,
     is_over: bool,
-    /// The length of the body in bytes, if actix does not know it.
+    /// The length of the body in bytes, if actix does not know the length.
     end: Option<usize>,
 }
 
@@ -54,9 +53,8 @@ impl Incoming {
         }
     }
 
-    /// Ends the body after `length` bytes. If a request asks for WebSocket, actix treats everything
-    /// after the head as the body. Bytes after the declared length are never read as a request,
-    /// because the connection closes.
+    /// Ends the body after `length` bytes. If a request asks for WebSocket, actix treats all bytes after the head as
+    /// the body. Bytes after the declared length are never read as a request, because the connection closes.
     pub(super) fn ends_after(&mut self, length: usize) {
         self.end = Some(length);
     }
@@ -64,9 +62,9 @@ impl Incoming {
     /// Reads the whole body. `limit` is the largest permitted length in bytes, and `declared` is
     /// the length that the head declares.
     ///
-    /// The bytes count in the budget until they are dropped. A declared length counts before the
-    /// first byte is read; a body of unknown length counts as it arrives. A short body does not
-    /// count, because the limit on connections also limits the number of short bodies.
+    /// The bytes of the body count in the budget until they are dropped. A declared length counts before the first byte
+    /// is read. A body of unknown length counts while it arrives. A short body does not count, because the limit on
+    /// connections also limits the number of short bodies.
     pub(super) async fn read(
         &mut self,
         declared: Option<usize>,
@@ -109,8 +107,8 @@ impl Incoming {
         Ok(gathered.into_bytes())
     }
 
-    /// Skips the bytes that have arrived, if nothing has read the body, because actix closes a
-    /// connection that has unread bytes.
+    /// Skips the bytes that have arrived, if no code has read the body, because actix closes a connection that has
+    /// unread bytes.
     pub(super) async fn pass_over(&mut self) {
         if self.is_begun {
             return;
@@ -134,9 +132,9 @@ impl Incoming {
         }
     }
 
-    /// Closes the connection after this response, if the body has not arrived completely. actix
-    /// closes the connection if the body still exists but is unread. If the body were dropped,
-    /// actix would read it to its end, which may never arrive.
+    /// Makes the connection close after this response, if the body has not arrived completely. actix closes the
+    /// connection if the body still exists but is unread. If the body were dropped, actix would read the body to its
+    /// end, which may never arrive.
     pub(super) fn end_with(self, answer: HttpResponse) -> HttpResponse {
         if self.is_over {
             return answer;
@@ -147,7 +145,7 @@ impl Incoming {
     }
 }
 
-/// The budget in which the bytes of a body count, and the caller or network that they count for.
+/// The budget in which the bytes of a body count, and the caller or network to whose share they belong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) pool: &'a Arc<Pool>,
@@ -187,8 +185,7 @@ impl<'a> Gathered<'a> {
         }
         let after = before + chunk.len();
         if after > UNCOUNTED || self.counted.is_some() {
-            // The buffer of a body of unknown length grows by doubling, so the counted bytes are
-            // doubled too.
+            // The buffer of a body of unknown length grows by doubling, so the number of counted bytes is doubled too.
             let counted = self.counted.as_ref().map_or(0, Taken::amount);
             if after > counted {
                 self.count(after.max((2 * counted).min(self.limit)))?;
@@ -199,7 +196,7 @@ impl<'a> Gathered<'a> {
             return Ok(());
         }
         if self.all.is_empty() {
-            // Allocate only bytes that have been counted. A body that does not count is short.
+            // Allocate only bytes that have been counted. Only a short body is not counted.
             let counted = self.counted.as_ref().map(Taken::amount);
             let short = self.declared.unwrap_or(after).min(UNCOUNTED);
             self.all.reserve(counted.unwrap_or(short).max(after));
@@ -229,24 +226,9 @@ impl<'a> Gathered<'a> {
             self.all.freeze()
         };
         match self.counted {
-            Some(counted) => Bytes::from_owner(CountedBytes {
-                bytes,
-                _counted: counted,
-            }),
+            Some(counted) => counted.until_dropped(bytes),
             None => bytes,
         }
-    }
-}
-
-/// Bytes that count in the budget until they are dropped.
-struct CountedBytes {
-    bytes: Bytes,
-    _counted: Taken,
-}
-
-impl AsRef<[u8]> for CountedBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
@@ -278,8 +260,8 @@ impl Pace {
         self.window_end.min(self.end)
     }
 
-    /// Returns true if the body is fast enough, and begins the next window. `come` is the number of
-    /// bytes that have arrived.
+    /// Returns true if the body is fast enough, and begins the next window. `come` is the number of bytes of the body
+    /// that have arrived.
     fn holds(&mut self, now: Instant, come: usize) -> bool {
         let fast = come.saturating_sub(self.before) >= LEAST_IN_WINDOW;
         self.before = come;
@@ -301,8 +283,6 @@ async fn polled_again() {
     .await;
 }
 
-/// A body of at most this number of bytes does not count in the budget.
-const UNCOUNTED: usize = 16 * 1024;
 /// The number of windows in a deadline. A deadline of 30 s has six windows of 5 s.
 const WINDOWS: u32 = 6;
 /// A deadline that is never reached, but that can be added to any time without an overflow.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-/// A response body, and a value that is dropped with it.
+/// A response body, and a value that is dropped together with the body.
 #[derive(Debug)]
 pub(super) struct BodyWith<T> {
     body: BoxBody,

@@ -1,6 +1,5 @@
-//! The canonical URL of the endpoint. The metadata names this URL as `resource`, tokens name it as
-//! their audience, and challenges refer to it. The URL comes from the configuration, never from a
-//! request.
+//! The canonical URL of the endpoint. It is the `resource` in the metadata and the audience of tokens, and challenges
+//! refer to it. The URL comes from the configuration, never from a request.
 
 use thiserror::Error;
 use url::Url;
@@ -54,7 +53,7 @@ impl Canonical {
         Ok(Self { url })
     }
 
-    /// Returns the host if the URL is plain http off loopback. `None` for any other URL.
+    /// Returns the host if the URL is plain http off loopback. `None` for every other URL.
     pub(crate) fn plain_http_host(&self) -> Option<&str> {
         let is_plain = self.url.scheme() == "http" && !self.is_loopback();
         self.url.host_str().filter(|_| is_plain)
@@ -100,9 +99,9 @@ impl Canonical {
         loopback::is_url(&self.url)
     }
 
-    /// Returns the other URLs of the endpoint. On loopback, `127.0.0.1`, `localhost` and `[::1]`
-    /// mean the same machine. The endpoint must know all of these URLs, because a client compares
-    /// `resource` with the URL that it called (RFC 9728 section 3.3).
+    /// Returns the other URLs of the endpoint. On loopback, `127.0.0.1`, `localhost` and `[::1]` are names of the same
+    /// machine. The endpoint must know all of these URLs, because a client compares `resource` with the URL that it
+    /// called (RFC 9728 section 3.3).
     pub(crate) fn aliases(&self) -> Vec<Self> {
         let hosts: &[&str] = if self.is_loopback() {
             &["127.0.0.1", "localhost", "[::1]"]

@@ -55,8 +55,8 @@ pub(super) fn ok(document: Bytes) -> HttpResponse {
         .body(document)
 }
 
-/// Lets pages of every origin read a response. That is safe, because the document is public and the
-/// request has no credentials.
+/// Lets pages of every origin read a response. This is safe, because the document is public and the request has no
+/// credentials.
 pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     let any = HeaderValue::from_static("*");
     answer
@@ -65,8 +65,8 @@ pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     answer
 }
 
-/// Answers the preflight request for a public document. It permits every origin and every header,
-/// but no credentials.
+/// Answers the preflight request for a public document. The response permits every origin and every header, but no
+/// credentials.
 pub(super) fn public_preflight(head: &RequestHead) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response

@@ -1,5 +1,5 @@
-//! Answers one request to the MCP endpoint. The order of the checks is: host and origin, declared
-//! length and media types, credentials, body.
+//! Answers one request to the MCP endpoint. The checks have this order: host and origin, declared length and media
+//! types, credentials, body.
 
 use std::convert::Infallible;
 
@@ -69,9 +69,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     finish(site, head, origin, response)
 }
 
-/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request
-/// if its body should be sent, or the refusal. A token that is verified here is cached, so it is
-/// not verified again.
+/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request if the client should
+/// send its body, or else the refusal. This function verifies the token. The verified token is cached, so it is not
+/// verified again.
 pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, HttpResponse> {
     let body = request.take_payload();
     let head = request.head();
@@ -93,12 +93,21 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
     Err(finish(site, head, origin, response))
 }
 
-/// Makes all checks that precede reading the body.
+/// Makes all checks that come before the body is read.
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
-    let signed_in = authenticate(site, head, fields).await?.is_some();
-    body_limit(site, declared, signed_in).map(drop)
+    let signed_in = authenticate(site, head, fields).await;
+    let admitted = signed_in.and_then(|one| body_limit(site, declared, one.is_some()));
+    admitted.map(drop).map_err(|refusal| counted(site, refusal))
+}
+
+/// Counts a refused sign-in for the audit log, and returns the refusal.
+fn counted(site: &Site, refusal: Refusal) -> Refusal {
+    if let Some(reason) = refusal.of_sign_in() {
+        site.endpoint.refused_sign_in(reason);
+    }
+    refusal
 }
 
 async fn refuse(site: &Site, name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
@@ -157,7 +166,9 @@ async fn respond(
     if is_post {
         check_head(site, fields, declared)?;
     }
-    let (caller, token) = authenticate(site, head, fields).await?.unzip();
+    let signed_in = authenticate(site, head, fields).await;
+    let signed_in = signed_in.map_err(|refusal| counted(site, refusal))?;
+    let (caller, token) = signed_in.unzip();
     if !is_post {
         if caller.is_none()
             && let Some(page) = site.page(head, fields)
@@ -165,25 +176,25 @@ async fn respond(
             return Ok(page);
         }
         if let Some(caller) = &caller
-            && let Some(answer) = session::serve(site, name, head, fields, caller)
+            && let Some(answer) = session::serve(site, name, head, fields, caller, token)
         {
             return answer;
         }
-        // Some clients send a GET so that a 401 makes them sign in. But clients that connected
-        // without a token open a GET stream afterwards, and a 401 would make them sign in too
-        // early.
+        // Some clients send a GET to get a 401, which makes them sign in. Other clients connect without a token and
+        // then open a stream with a GET. A 401 would make these clients sign in too early.
         let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
         return Err(if is_connected {
             Refusal::Method(session::methods(site)).into()
         } else {
-            Refusal::SignIn(Vec::new()).into()
+            counted(site, Refusal::SignIn(Vec::new())).into()
         });
     }
     let party = match &caller {
         Some(caller) => caller.party(),
         None => Party::Stranger(site.network(head)),
     };
-    let body = read(site, declared, body, party).await?;
+    let body = read(site, declared, body, party).await;
+    let body = body.map_err(|refusal| counted(site, refusal))?;
     let url_org = url_org(site, head);
     message(
         site.endpoint
@@ -192,8 +203,8 @@ async fn respond(
                 Sender {
                     caller: caller.as_ref(),
                     party,
-                    // HTTP/1.0 has no chunks, and actix frames a response to a request that switches the
-                    // protocol wrongly.
+                    // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response
+                    // wrongly.
                     streams: fields.accepts_events
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
@@ -208,7 +219,7 @@ async fn respond(
     )
 }
 
-/// Returns the organization that the URL names, if the server reads it.
+/// Returns the organization that the URL names. `Absent` if the server does not read the URL.
 pub(super) fn url_org(site: &Site, head: &RequestHead) -> UrlOrg {
     if site.endpoint.reads_url_org() {
         org_query::read(&head.uri)
@@ -222,7 +233,9 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     if declared.is_some_and(|length| length > site.body_limit) {
         return Err(Refusal::TooLarge);
     }
-    let is_json = |value| media_type(value).eq_ignore_ascii_case("application/json");
+    let is_json = |value| {
+        value == "application/json" || media_type(value).eq_ignore_ascii_case("application/json")
+    };
     match fields.content_type {
         Header::Value(value) if is_json(value) => {}
         Header::Absent | Header::Malformed | Header::Value(_) => {
@@ -235,8 +248,8 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     Ok(())
 }
 
-/// Returns the verified caller, with the token. `None` if the request has no token. A bad token is an error; the
-/// request is never treated like a request without a token.
+/// Returns the verified caller, with the token. `None` if the request has no token. A bad token is an error, so that
+/// the request is not treated like a request without a token.
 async fn authenticate<'a>(
     site: &Site,
     head: &RequestHead,
@@ -261,8 +274,7 @@ async fn authenticate<'a>(
     count_token(site, &verified);
     match verified {
         Ok(caller) => Ok(Some((caller, text))),
-        // The issuer made this token, so the caller did not guess it, and it does not count as a
-        // failure.
+        // The issuer signed or confirmed this token, so the caller did not guess it. It does not count as a failure.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
             Err(Refusal::InvalidToken(error))
         }
@@ -284,7 +296,7 @@ fn count_token(site: &Site, verified: &Result<Caller, AuthError>) {
     site.metrics.token(match verified {
         Ok(_) => "accepted",
         Err(AuthError::Invalid(error)) => {
-            site.metrics.refused_token(error.name());
+            site.metrics.refused_token(error.reason());
             "refused"
         }
         Err(AuthError::FailsOften | AuthError::OverBudget(_)) => "limited",
@@ -293,8 +305,8 @@ fn count_token(site: &Site, verified: &Result<Caller, AuthError>) {
     });
 }
 
-/// Returns the largest permitted length of the body. Without a token the length is small, and zero
-/// if every request needs a token, so that callers without a token cannot fill the memory.
+/// Returns the largest permitted length of the body. A body without a token must be short. It must be empty if every
+/// request needs a token. So callers without a token cannot fill the memory.
 fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<usize, Refusal> {
     let limit = if signed_in {
         site.body_limit
@@ -344,7 +356,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     match answer {
         Response::Accepted => Ok(HttpResponse::Accepted().finish()),
         Response::List { start, rest } => {
-            // The rest is shared with other responses, so it is sent without a copy.
+            // Other responses share the rest of the body, so it is sent without a copy.
             let length = start.len() + rest.len();
             let parts = stream::iter([Bytes::from(start), rest].map(Ok::<_, Infallible>));
             let body = SizedStream::new(length as u64, parts);
@@ -379,6 +391,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
                 RefusedMessage::NoThread => Refusal::NoThread,
                 RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
                 RefusedMessage::Subscriptions => Refusal::Subscriptions,
+                RefusedMessage::Unaudited => Refusal::Unaudited,
                 RefusedMessage::Unavailable(unavailable) => {
                     Refusal::Unavailable(unavailable.retry_after)
                 }
@@ -388,8 +401,8 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     }
 }
 
-/// Answers the preflight request of a browser. The gate has already checked the origin. A page may send any header of an
-/// argument. A list of the declared headers would tell anyone which arguments the tools have.
+/// Answers the preflight request of a browser. The gate has already checked the origin. A page may send every header
+/// that repeats an argument, because a list of the declared headers would show anyone which arguments the tools have.
 fn preflight(site: &Site, head: &RequestHead) -> HttpResponse {
     let mut allowed = ALLOWED.to_owned();
     for name in requested_argument_headers(head).take(MOST_ARGUMENT_HEADERS) {
@@ -414,6 +427,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The largest length of a body without a token, in bytes. A call of a public tool needs far less.
 pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
-/// The largest number of headers of arguments that one preflight request can ask for.
+/// The largest number of argument headers that one preflight request can ask for.
 const MOST_ARGUMENT_HEADERS: usize = 64;
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

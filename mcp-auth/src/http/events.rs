@@ -21,12 +21,12 @@ pub(super) fn response(messages: MessageStream) -> HttpResponse {
     let events = Events::new(messages, KEEP_ALIVE);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // A proxy such as nginx would otherwise keep the events back.
+        // Without this header, a proxy such as nginx would hold the events back.
         .insert_header(("X-Accel-Buffering", "no"))
         .body(BodyStream::new(events))
 }
 
-/// The events, and a comment whenever no event was sent for some time, so that proxies do not close the
+/// Writes the events. Also writes a comment whenever no event was sent for some time, so that proxies do not close the
 /// connection.
 struct Events {
     messages: MessageStream,
@@ -62,12 +62,12 @@ impl Stream for Events {
     }
 }
 
-/// Writes a message as one event. An event without a message tells the client the id with which it can resume the
-/// stream, and the time after which it should do so (MCP 2025-11-25, basic/transports).
+/// Writes a message as one event. An event without a message gives the client an id with which the client can resume
+/// the stream, and the time after which the client should resume (MCP 2025-11-25, basic/transports).
 ///
-/// In JSON a line break is white space between values, and it becomes a blank, because
-/// in an event it would end the line. U+0085, U+2028 and U+2029 occur only inside strings, and are escaped: some clients
-/// end a line of an event at them, although the standard does not.
+/// A line break in JSON is white space between values. It is written as a blank, because it would end the line of the
+/// event. U+0085, U+2028 and U+2029 occur only inside strings. They are escaped, because some clients treat them as the
+/// end of a line, although the standard does not.
 fn event(StreamEvent { id, message }: &StreamEvent) -> Bytes {
     let mut event = Vec::with_capacity(message.len() + 64);
     if let Some(id) = id {
@@ -97,7 +97,7 @@ fn event(StreamEvent { id, message }: &StreamEvent) -> Bytes {
     event.into()
 }
 
-/// The bytes with which a line break begins.
+/// The bytes that begin a line break.
 const SPECIAL: [u8; 4] = [b'\n', b'\r', 0xC2, 0xE2];
 /// The time after which a client resumes a stream that the server closed, in milliseconds.
 const RETRY_MS: u32 = 1000;

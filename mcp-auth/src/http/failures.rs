@@ -38,15 +38,15 @@ impl Failures {
     /// Counts a failure.
     ///
     /// # Errors
-    /// The time that the client has to wait, if its network has presented too many bad tokens.
+    /// The time that a client must wait because its network has presented too many bad tokens.
     pub(super) fn count(&self, client: IpAddr) -> Result<(), Duration> {
         self.windows
             .take(self.windows.key(Network::of(client)), self.limit)
     }
 }
 
-/// The largest number of networks that are counted, which takes about 1 MiB. With more networks in
-/// one minute, the count that ends first is dropped.
+/// The largest number of networks that are counted. The counts take about 1 MiB. If more networks fail in one minute,
+/// the count that ends first is dropped.
 const MOST_NETWORKS: usize = 10_000;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Finds the address of the client that sent a request. Only limits use the address.
 //!
-//! Host, origin, URLs and the rules for loopback do not depend on forwarding headers. Limits use
-//! the headers only if the request comes from a proxy that the operator named. Without the headers,
-//! all clients behind the proxy would share one limit.
+//! Host, origin, URLs and the rules for loopback do not depend on forwarding headers. Limits use these headers only if
+//! the request comes from a proxy that the operator named. Without forwarding headers, all clients behind a proxy would
+//! share one limit.
 //!
-//! INVARIANT: an address is trusted only if a trusted proxy wrote it. The peer is trusted if the
-//! operator named it as a proxy. Another proxy is trusted if the operator named it and a trusted
-//! proxy wrote its address. A client can never choose the address that its requests count for.
+//! INVARIANT: an address is trusted only if a trusted proxy wrote it. A peer is a trusted proxy if the operator named
+//! its address. Another proxy is trusted if the operator named its address and a trusted proxy wrote it into the
+//! header. A client can never choose the address for which its requests count.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,7 +20,7 @@ use crate::limits::{Networks, is_private};
 #[derive(Debug)]
 pub(super) struct Clients {
     proxies: Networks,
-    /// Whether the addresses of the peers so far suggest that there is a proxy.
+    /// Whether the first peer has already been examined. A first peer on a private network is probably a proxy.
     guess: AtomicU8,
 }
 
@@ -36,10 +36,10 @@ impl Clients {
         }
     }
 
-    /// Returns the address of the request's client. Unless the peer is a trusted proxy, this is the
-    /// address of the peer.
+    /// Returns the address of the client of a request. If the peer is not a trusted proxy, this is the address of the
+    /// peer.
     ///
-    /// Source: RFC 7239 sections 4 to 6. `X-Forwarded-For` has no standard; it is read as common
+    /// Source: RFC 7239 sections 4 to 6. `X-Forwarded-For` has no standard. It is read in the form in which common
     /// proxies write it.
     pub(super) fn address(&self, head: &RequestHead) -> IpAddr {
         let peer = head
@@ -57,8 +57,8 @@ impl Clients {
             (None, None) => peer,
             (Some(client), None) | (None, Some(client)) => client,
             (Some(standard), Some(customary)) if standard == customary => standard,
-            // The headers disagree. A proxy writes only one of them, and forwards the other header
-            // as the client sent it.
+            // The headers disagree. A proxy writes only one of the two headers, and forwards the other header as the
+            // client sent it.
             (Some(_), Some(_)) => peer,
         }
     }
@@ -185,8 +185,8 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// Splits off the first parameter at its semicolon. Returns `None` for a quoted value with a
-/// backslash, because no address needs a backslash.
+/// Splits off the first parameter at its semicolon. Returns `None` for a quoted value with a backslash, because an
+/// address never needs a backslash.
 fn pair(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.trim_start_matches(BLANKS).split_once('=')?;
     let (value, rest) = match rest.strip_prefix('"') {
@@ -204,8 +204,8 @@ fn pair(text: &str) -> Option<(&str, &str, &str)> {
     is_readable.then_some((name, value, rest))
 }
 
-/// Returns true for a character of a parameter name. These are some of the characters of RFC 9110
-/// section 5.6.2.
+/// Returns true for a character that the name of a parameter may have. RFC 9110 section 5.6.2 permits a few more
+/// characters.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
@@ -241,10 +241,9 @@ const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const BLANKS: [char; 2] = [' ', '\t'];
 /// The characters that end a value without quotes.
 const END: [char; 4] = [';', '"', ' ', '\t'];
-/// The largest number of entries that are read from a header. Real chains of proxies are much
-/// shorter.
+/// The largest number of entries that are read from a header. Chains of proxies are much shorter in practice.
 const MOST_ENTRIES: usize = 32;
-/// There was no peer yet from which a proxy could be guessed.
+/// No peer has connected yet, so nobody knows whether the peers are proxies.
 const OPEN: u8 = 0;
 const SETTLED: u8 = 1;
 

@@ -1,9 +1,8 @@
 //! Checks the `Host` and the `Origin` of a request, each against its own list.
 //!
-//! Each check stops an attack that the other check does not stop. In a DNS rebinding attack, the
-//! page's own host name resolves to this server, so the request has a foreign `Host`. A page that
-//! sends a cross-origin request has a foreign `Origin`. `Forwarded` and `X-Forwarded-*` are not
-//! read here.
+//! Each of the two checks stops an attack that the other check does not stop. In a DNS rebinding attack, the page's own
+//! host name resolves to this server, so the request has a foreign `Host`. A page that sends a cross-origin request has
+//! a foreign `Origin`. This module does not read `Forwarded` and `X-Forwarded-*`.
 
 use std::sync::Arc;
 
@@ -26,12 +25,12 @@ pub(crate) struct Gate {
     origins: Origins,
 }
 
-/// The origins of web pages that may call.
+/// The origins of web pages that may call the server.
 #[derive(Clone, Debug)]
 pub(crate) enum Origins {
     /// The listed origins, in the form that browsers send.
     Listed(Vec<String>),
-    /// Pages on the local machine.
+    /// Pages on the local machine may call too.
     Loopback,
 }
 

@@ -12,6 +12,8 @@ use crate::protocol::{Header, Headers, Mirrored};
 pub(super) struct Fields<'a> {
     pub(super) host: Header<'a>,
     pub(super) origin: Header<'a>,
+    /// The value may contain characters that are not ASCII, because looking for them in a long token would cost time in
+    /// each request. A token with these characters is refused when it is classified.
     pub(super) authorization: Header<'a>,
     pub(super) content_length: Header<'a>,
     pub(super) content_type: Header<'a>,
@@ -19,7 +21,7 @@ pub(super) struct Fields<'a> {
     pub(super) accepts_json: Option<bool>,
     /// True if an `Accept` header accepts a stream of events.
     pub(super) accepts_events: bool,
-    /// True if actix treats everything after the head as the body, which then has no end.
+    /// True if actix treats all bytes after the head as the body. The body then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
@@ -37,6 +39,7 @@ impl<'a> Fields<'a> {
             accepts_events: false,
             switches: false,
             mirrored: Mirrored {
+                required: true,
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,
@@ -48,7 +51,10 @@ impl<'a> Fields<'a> {
             let field = match name.as_str() {
                 "host" => &mut fields.host,
                 "origin" => &mut fields.origin,
-                "authorization" => &mut fields.authorization,
+                "authorization" => {
+                    read(&mut fields.authorization, text(value));
+                    continue;
+                }
                 "content-length" => &mut fields.content_length,
                 "content-type" => &mut fields.content_type,
                 "mcp-protocol-version" => &mut fields.mirrored.version,
@@ -69,10 +75,7 @@ impl<'a> Fields<'a> {
                 }
                 _ => continue,
             };
-            *field = match field {
-                Header::Absent => single(value),
-                Header::Malformed | Header::Value(_) => Header::Malformed,
-            };
+            read(field, ascii(value));
         }
         fields.switches &= !is_chunked;
         fields
@@ -107,6 +110,14 @@ impl Headers for HeaderMap {
     }
 }
 
+/// Reads one value of a header. A second value makes the header malformed.
+fn read<'a>(field: &mut Header<'a>, value: Option<&'a str>) {
+    *field = match (&field, value) {
+        (Header::Absent, Some(value)) => Header::Value(value),
+        (Header::Absent | Header::Malformed | Header::Value(_), _) => Header::Malformed,
+    };
+}
+
 /// Returns the header whose only value is `value`.
 fn single(value: &HeaderValue) -> Header<'_> {
     ascii(value).map_or(Header::Malformed, Header::Value)
@@ -116,11 +127,15 @@ fn single(value: &HeaderValue) -> Header<'_> {
 /// control characters in a value, so ASCII here means visible ASCII. `is_ascii` checks many bytes
 /// at once, unlike `HeaderValue::to_str`.
 fn ascii(value: &HeaderValue) -> Option<&str> {
-    let bytes = value.as_bytes().trim_ascii();
-    bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
+    text(value).filter(|text| text.is_ascii())
 }
 
-/// Returns the names of headers of arguments that a browser asks for in a preflight request.
+/// Returns a value as text, without surrounding blanks. `None` if it is not UTF-8.
+fn text(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes().trim_ascii()).ok()
+}
+
+/// Returns the headers of arguments that a browser asks for in a preflight request.
 pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<Item = &str> {
     let lists = head.headers().get_all(ACCESS_CONTROL_REQUEST_HEADERS);
     let names = lists.filter_map(ascii).flat_map(|list| list.split(','));
@@ -131,7 +146,7 @@ pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<It
     })
 }
 
-/// The first part of the name of each header that repeats an argument.
+/// The beginning of the name of each header that repeats an argument.
 const ARGUMENT_PREFIX: &str = "mcp-param-";
 
 /// Returns the media type without its parameters.

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 use url::{Host, Url};
 
-/// The reason why an entry of a list is invalid, and the remedy.
+/// The reason why an entry of a list is invalid, and how to correct the entry.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct BadEntry {
     /// The end of a sentence that begins with the entry, such as `has no scheme`.
@@ -24,9 +24,8 @@ impl BadEntry {
     }
 }
 
-/// Returns an origin as browsers write it (RFC 6454 section 6.2): scheme and host in lower case,
-/// non-ASCII names in Punycode, and no default port. If the origin has the scheme of an app, the
-/// case of the text after the scheme is kept.
+/// Returns an origin as browsers write it (RFC 6454 section 6.2): scheme and host in lower case, non-ASCII names in
+/// Punycode, and no default port. If the origin has the scheme of an app, the text after the scheme keeps its case.
 ///
 /// # Errors
 ///
@@ -63,9 +62,9 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
             "is more than an origin",
             format!("write {}", origin.ascii_serialization()),
         )),
-        // Extensions and apps have origins of their own: `chrome-extension://…`, `tauri://localhost`.
+        // Browser extensions and apps have origins with their own schemes: `chrome-extension://…`, `tauri://localhost`.
         other if is_alone && !origin.is_tuple() && other.eq_ignore_ascii_case(scheme) => {
-            // Browsers send the rest exactly as the app writes it.
+            // Browsers send the text after the scheme exactly as the app writes it.
             let rest = rest.strip_suffix('/').unwrap_or(rest);
             Ok(format!("{}://{rest}", scheme.to_ascii_lowercase()))
         }
@@ -133,7 +132,7 @@ impl AllowedHost {
             (None, _) | (Some(80 | 443), None) => true,
             (Some(own), port) => port == Some(own),
         };
-        is_port && self.name.eq_ignore_ascii_case(name)
+        is_port && (self.name == name || self.name.eq_ignore_ascii_case(name))
     }
 }
 

@@ -1,9 +1,8 @@
-//! The HTTP layer. Only this module, `server` and `testing` use actix; the latter two use it to
-//! start servers.
+//! The HTTP layer. Only this module, `server` and `testing` use actix. `server` and `testing` use actix to start
+//! servers.
 //!
-//! This module determines the order of the checks: head, credentials, body. URLs come from the
-//! configuration, never from a request. Only limits use the address of the client, which
-//! `forwarded` finds.
+//! This module determines the order of the checks: head, credentials, body. URLs come from the configuration, never
+//! from a request. Only limits use the address of the client, which the module `forwarded` finds.
 
 mod bearer;
 mod body;

@@ -1,8 +1,7 @@
 //! Reads the parameter `org` of a request's URL.
 //!
-//! The server reads the parameter only with `OrganizationSource::UrlQuery`. A malformed parameter
-//! is not the same as a missing parameter: the request then names an organization that no user is a
-//! member of.
+//! The server reads the parameter only with `OrganizationSource::UrlQuery`. A malformed parameter differs from a
+//! missing parameter: a request with a malformed parameter names an organization without members.
 
 use actix_web::http::Uri;
 
@@ -17,8 +16,7 @@ pub(super) fn read(target: &Uri) -> UrlOrg {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name), value)
     });
-    // A parameter whose name cannot be decoded is another parameter, because every encoding of
-    // `org` can be decoded.
+    // A name that cannot be decoded is not `org`, because every encoding of `org` can be decoded.
     let mut named = pairs.filter(|(name, _)| name.as_deref() == Some("org"));
     let Some((_, value)) = named.next() else {
         return UrlOrg::Absent;

@@ -1,10 +1,10 @@
 //! The page that a browser gets at the endpoint during development. It shows the settings of the
 //! server, how to connect each client, and the access matrix.
 //!
-//! The page shows more than an MCP client may learn without a token. Therefore it exists only in a
-//! debug build or with a local Clerk, and only if the canonical URL is on loopback. Only a browser
-//! on this machine that connects without a proxy gets the page. All other requests get the usual
-//! response. The page contains no token and no script, and loads nothing.
+//! The page shows more than an MCP client may learn without a token. The page therefore exists only in a debug build or
+//! with a local Clerk, and only if the canonical URL is on loopback. Only a browser on this machine that connects
+//! without a proxy gets the page. All other requests get the usual response. The page contains no token and no script,
+//! and loads no other resource.
 
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
@@ -31,9 +31,9 @@ pub(crate) struct Overview {
     pub(crate) issuer: String,
     /// The commands that use the local Clerk. `None` without a local Clerk.
     pub(crate) local: Option<Local>,
-    /// The enforced rules, one for each line.
+    /// The enforced rules, one rule on each line.
     pub(crate) enforced: Vec<String>,
-    /// The access matrix: a header, and a line for each tool that begins with the tool's name.
+    /// The access matrix: a header, and a line for each tool. The line begins with the name of the tool.
     pub(crate) matrix: Vec<Vec<String>>,
     /// Explanations of the matrix.
     pub(crate) notes: Vec<String>,
@@ -51,7 +51,7 @@ pub(crate) struct Local {
     pub(crate) place: Option<String>,
     /// A command that calls the server.
     pub(crate) trial: String,
-    /// The file that stores the state, so that clients stay signed in over a restart.
+    /// The file that stores the state of the local Clerk, so that clients stay signed in after a restart.
     pub(crate) state_file: Option<String>,
 }
 
@@ -90,8 +90,8 @@ impl Page {
 
 /// Returns true if a browser on this machine navigates to the endpoint.
 ///
-/// A request with `Origin` may come from `fetch` in a page. A request with forwarding headers comes
-/// from a proxy on this machine, which may forward requests of other machines.
+/// A request with `Origin` may come from `fetch` in a page. A request with forwarding headers comes from a proxy on
+/// this machine, which may forward requests of other machines.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
     let headers = head.headers();
     let local = head.peer_addr.is_some_and(|peer| peer.ip().is_loopback());
@@ -102,9 +102,8 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
         && wants_html(headers)
 }
 
-/// Returns true if a proxy has forwarded the request. The presence of the headers is enough; their
-/// values are not used. A proxy must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so
-/// other headers are checked too.
+/// Returns true if a proxy has forwarded the request. Only the presence of headers counts, not their values. A proxy
+/// must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so other headers count too.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
@@ -275,7 +274,7 @@ fn clients(overview: &Overview, url: &str) -> Markup {
     }
 }
 
-/// The commands for a client or a test that sends a token instead of signing in.
+/// Returns the commands for a client or a test that sends a token instead of signing in.
 fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
     html! {
         h3 { "With a token" }

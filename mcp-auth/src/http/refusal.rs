@@ -7,46 +7,42 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use crate::identity::TokenError;
-use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
+use crate::protocol::{Challenger, NO_TOKEN, Problem, WiderToken, seconds};
 
 /// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: the request bodies of this caller, or of all callers, have reached their limit of bytes
-    /// in memory.
+    /// 503: the request bodies of this caller, or of all callers, take up their share of the memory.
     Bodies,
     /// 503: too many calls of this principal, of this user, or without a token are in flight.
     Busy,
     /// 400: the connection broke before the body was complete.
     BrokenBody,
-    /// 400: the request target names another host than `Host` does.
+    /// 400: the request target and `Host` name different hosts.
     Contradiction,
     /// 429: the client's network has presented too many bad tokens, and this token is bad or is a
     /// new opaque token.
     Failures(Duration),
     /// 403: the `Host` is not accepted.
     Host,
-    /// 401: the token is refused. The log has the reason. The client learns the reason only if its
-    /// user can act on it.
+    /// 401: the token is refused. The log has the reason. The client learns the reason only if its user can correct the
+    /// mistake.
     InvalidToken(TokenError),
-    /// 405.
+    /// 405: the endpoint does not support the method.
     Method(&'static str),
     /// 500: the identity provider refuses the server's own key. The log names the key.
     Misconfigured,
     /// 403: a token with more scopes would be allowed.
     MoreScope(Box<WiderToken>),
-    /// 503: there are too many new opaque tokens.
+    /// 503: there are too many new opaque tokens, which only Clerk can verify.
     NewTokens(Duration),
-    /// 406: the client asks for a stream, but does not accept events.
-    NoEventsAccepted,
     /// 404: the caller's principal has no session with the id of the request.
     NoSession,
-    /// 406: the response is a stream of events, and the client does not accept one.
+    /// 406: the response to the request is a stream of events, and the client does not accept events.
     NoEvents,
-    /// 503: no thread was free for the tool, so it did not run.
+    /// 503: no thread was free for the function, so the function did not run.
     NoThread,
     /// 406: the client does not accept JSON.
     NotAcceptable,
@@ -67,6 +63,8 @@ pub(super) enum Refusal {
     TokenInQuery,
     /// 413: the body is longer than the limit.
     TooLarge,
+    /// 503: the audit log has no room for the record of the call, so the call did not run.
+    Unaudited,
     /// 503: data that the decision needs cannot be looked up now.
     Unavailable(Duration),
     /// 400: the session has no event with the id in `Last-Event-ID`.
@@ -92,7 +90,6 @@ impl Refusal {
             Self::Misconfigured => "misconfigured",
             Self::MoreScope(_) => "more_scope",
             Self::NewTokens(_) => "new_tokens",
-            Self::NoEventsAccepted => "no_events_accepted",
             Self::NoSession => "no_session",
             Self::NoEvents => "no_events",
             Self::NoThread => "no_thread",
@@ -105,6 +102,7 @@ impl Refusal {
             Self::Subscriptions => "subscriptions",
             Self::TokenInQuery => "token_in_query",
             Self::TooLarge => "too_large",
+            Self::Unaudited => "unaudited",
             Self::Unavailable(_) => "unavailable",
             Self::UnknownEvent => "unknown_event",
             Self::UnsupportedVersion => "unsupported_version",
@@ -112,7 +110,7 @@ impl Refusal {
         }
     }
 
-    /// Returns the setting of the limit that refused the request; `None` if there was another reason, or if another
+    /// Returns the setting of the limit that refused the request. `None` if there was another reason, or if another
     /// module counts the limit.
     pub(super) fn limit(&self) -> Option<&'static str> {
         match self {
@@ -122,6 +120,40 @@ impl Refusal {
             Self::Subscriptions => Some("subscriptions"),
             Self::TooLarge => Some("body_limit"),
             _ => None,
+        }
+    }
+
+    /// Returns the reason of a refused sign-in, for the audit log. `None` if the request was refused for another reason.
+    pub(super) fn of_sign_in(&self) -> Option<&'static str> {
+        match self {
+            Self::Failures(_) => Some("too-many-failures"),
+            Self::InvalidToken(error) => Some(error.reason()),
+            Self::Misconfigured => Some("server-key-refused"),
+            Self::NewTokens(_) => Some("too-many-new-tokens"),
+            Self::SeveralCredentials => Some("several-credentials"),
+            Self::SignIn(_) => Some(NO_TOKEN),
+            Self::TokenInQuery => Some("token-in-query"),
+            Self::Unavailable(_) => Some("issuer-unavailable"),
+            Self::Bodies
+            | Self::BrokenBody
+            | Self::Busy
+            | Self::Contradiction
+            | Self::Host
+            | Self::Method(_)
+            | Self::MoreScope(_)
+            | Self::NoEvents
+            | Self::NoSession
+            | Self::NoThread
+            | Self::NotAcceptable
+            | Self::Origin
+            | Self::SessionMissing
+            | Self::SlowBody
+            | Self::Subscriptions
+            | Self::TooLarge
+            | Self::Unaudited
+            | Self::UnknownEvent
+            | Self::UnsupportedMediaType
+            | Self::UnsupportedVersion => None,
         }
     }
 }
@@ -143,87 +175,47 @@ impl From<Refusal> for Refused {
 impl Refused {
     /// Returns the response. `challenges` are the challenges for the URL that the client used.
     pub(super) fn answer(&self, challenges: &Challenges) -> HttpResponse {
-        use StatusCode as S;
-        let error =
-            |status, code, text| Problem::new(status, code, text).answer(self.id.as_deref());
-        let invalid = |text| error(S::BAD_REQUEST, "invalid_request", text);
-        let forbidden = |text| error(S::FORBIDDEN, "forbidden", text);
-        let later = |status, code, text, wait| {
-            let mut problem = Problem::new(status, code, text);
-            problem.wait = Some(wait);
-            problem.answer(self.id.as_deref())
-        };
-        let unavailable = |text, wait| {
-            later(
-                S::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                text,
-                wait,
-            )
-        };
+        let id = self.id.as_deref();
+        let problem = |problem: Problem| answer(&problem, None, id);
+        let error = |status, code, text| problem(Problem::new(status, code, text));
+        let invalid = |text| error(400, "invalid_request", text);
+        let forbidden = |text| error(403, "forbidden", text);
         match &self.refusal {
-            Refusal::Bodies => unavailable(
-                "Too many bytes of request bodies in flight",
-                Duration::from_secs(1),
-            ),
-            Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
-            Refusal::BrokenBody => invalid("The body broke off"),
+            Refusal::Bodies => problem(Problem::bodies()),
+            Refusal::Busy => problem(Problem::busy()),
+            Refusal::BrokenBody => invalid("The connection broke before the body was complete"),
             Refusal::Contradiction => {
                 invalid("The request target names another host than Host does")
             }
-            Refusal::Failures(wait) => later(
-                S::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "Too many failed authentications",
-                *wait,
-            ),
+            Refusal::Failures(wait) => {
+                let text = "Too many failed authentications";
+                problem(Problem::new(429, "too_many_requests", text).later(*wait))
+            }
             Refusal::Host => forbidden("This Host is not served"),
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
             Refusal::Method(allow) => {
                 let text =
-                    "This method is not served here; the header Allow lists the methods that are";
-                let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+                    "This method is not served here; the header Allow lists the served methods";
+                let mut answer = error(405, "method_not_allowed", text);
                 let allow = HeaderValue::from_static(allow);
                 answer.headers_mut().insert(ALLOW, allow);
                 answer
             }
-            Refusal::Misconfigured => error(
-                S::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "The server is not configured to verify this token",
-            ),
+            Refusal::Misconfigured => problem(Problem::misconfigured()),
             Refusal::MoreScope(wider) => {
-                let WiderToken { denied, challenge } = &**wider;
-                let mut problem =
-                    Problem::new(S::FORBIDDEN, "insufficient_scope", &challenge.description);
-                problem.challenge = HeaderValue::from_str(&challenge.header).ok();
-                problem.members = vec![
-                    ("scope", challenge.scope.as_str().into()),
-                    (DENIED, json!(DenialDetails::of(denied))),
-                ];
-                problem.answer(self.id.as_deref())
+                let challenge = HeaderValue::from_str(&wider.challenge.header).ok();
+                answer(&Problem::more_scope(wider), challenge, id)
             }
-            Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
-            Refusal::NoEventsAccepted => error(
-                S::NOT_ACCEPTABLE,
-                "not_acceptable",
-                "Send `Accept: text/event-stream`; the answer is a stream of events",
-            ),
-            Refusal::NoSession => error(
-                S::NOT_FOUND,
-                "session_not_found",
-                "There is no such session; send `initialize` to begin a new one",
-            ),
+            Refusal::NewTokens(wait) => problem(Problem::new_tokens(*wait)),
+            Refusal::NoSession => problem(Problem::no_session()),
             Refusal::NoEvents => error(
-                S::NOT_ACCEPTABLE,
+                406,
                 "not_acceptable",
                 "The response is a stream of events: send `Accept: application/json, text/event-stream` with HTTP/1.1",
             ),
-            Refusal::NoThread => {
-                unavailable("No thread is free for this tool", Duration::from_secs(5))
-            }
+            Refusal::NoThread => problem(Problem::no_thread()),
             Refusal::NotAcceptable => error(
-                S::NOT_ACCEPTABLE,
+                406,
                 "not_acceptable",
                 "Send `Accept: application/json, text/event-stream`; answers are JSON",
             ),
@@ -232,37 +224,30 @@ impl Refused {
             Refusal::SignIn(scopes) => match (&self.id, scopes.as_slice()) {
                 (None, []) => challenges.sign_in.answer(),
                 (id, scopes) => {
-                    let mut problem = Problem::new(S::UNAUTHORIZED, "invalid_token", SIGN_IN);
-                    problem.challenge = Some(challenges.to_sign_in(scopes));
-                    problem.answer(id.as_deref())
+                    let challenge = Some(challenges.to_sign_in(scopes));
+                    let problem = Problem::new(401, "invalid_token", SIGN_IN);
+                    answer(&problem, challenge, id.as_deref())
                 }
             },
             Refusal::SessionMissing => invalid("Send the header Mcp-Session-Id"),
-            Refusal::SlowBody => error(
-                S::REQUEST_TIMEOUT,
-                "request_timeout",
-                "The body took too long to arrive",
-            ),
-            Refusal::Subscriptions => {
-                unavailable("Too many subscriptions are open", Duration::from_secs(30))
-            }
+            Refusal::SlowBody => error(408, "request_timeout", "The body took too long to arrive"),
+            Refusal::Subscriptions => problem(Problem::subscriptions()),
             Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
             Refusal::TooLarge => error(
-                S::PAYLOAD_TOO_LARGE,
+                413,
                 "payload_too_large",
                 "The body is longer than this server reads",
             ),
-            Refusal::Unavailable(wait) => {
-                unavailable("The authorization server cannot be reached", *wait)
-            }
-            Refusal::UnknownEvent => {
-                invalid("The session has no event with this Last-Event-ID, or no longer")
-            }
+            Refusal::Unaudited => problem(Problem::unaudited()),
+            Refusal::Unavailable(wait) => problem(Problem::unreachable(*wait)),
+            Refusal::UnknownEvent => invalid(
+                "The session has no event with this Last-Event-ID, or the event was already removed",
+            ),
             Refusal::UnsupportedVersion => {
                 invalid("The server does not support this MCP-Protocol-Version")
             }
             Refusal::UnsupportedMediaType => error(
-                S::UNSUPPORTED_MEDIA_TYPE,
+                415,
                 "unsupported_media_type",
                 "Send the message with `Content-Type: application/json`",
             ),
@@ -270,17 +255,17 @@ impl Refused {
     }
 }
 
-/// The challenges for one URL of the endpoint. Challenges that do not depend on the request are
-/// prepared in advance.
+/// The challenges for one URL of the endpoint. Challenges that do not depend on the request are written in advance.
 ///
 /// RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 basic/authorization.
 #[derive(Debug)]
 pub(super) struct Challenges {
     /// Writes the challenges that depend on the request.
     pub(super) challenger: Challenger,
-    /// The scopes that a client should ask for first.
+    /// The scopes that a client should request when it signs in.
     scopes: Vec<String>,
     sign_in: Unauthorized,
+    access_revoked: Unauthorized,
     invalid_token: Unauthorized,
     audience_missing: Unauthorized,
     audience_mismatch: Unauthorized,
@@ -294,10 +279,10 @@ struct Unauthorized {
 }
 
 impl Unauthorized {
-    fn new(challenge: &str, description: &str) -> Self {
+    fn new(challenge: &str, description: &'static str) -> Self {
         Self {
             challenge: header(challenge),
-            body: Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", description).body(None),
+            body: Problem::new(401, "invalid_token", description).body(None),
         }
     }
 
@@ -310,12 +295,12 @@ impl Unauthorized {
 }
 
 impl Challenges {
-    /// `metadata` is the URL of the protected-resource metadata. `scopes` are the scopes that a
-    /// client should ask for first.
+    /// `metadata` is the URL of the protected-resource metadata. `scopes` are the scopes that a client should request
+    /// when it signs in.
     pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
         let challenger = Challenger::new(metadata);
         let tail = challenger.sign_in(scopes);
-        let invalid_token = |text: &str| {
+        let invalid_token = |text: &'static str| {
             let challenge =
                 format!(r#"Bearer error="invalid_token", error_description="{text}", {tail}"#);
             Unauthorized::new(&challenge, text)
@@ -324,6 +309,7 @@ impl Challenges {
             // A challenge to a request without credentials has no error code (RFC 6750 section
             // 3.1).
             sign_in: Unauthorized::new(&format!("Bearer {tail}"), SIGN_IN),
+            access_revoked: invalid_token(ACCESS_REVOKED),
             invalid_token: invalid_token(INVALID_TOKEN),
             audience_missing: invalid_token(AUDIENCE_MISSING),
             audience_mismatch: invalid_token(AUDIENCE_MISMATCH),
@@ -340,11 +326,13 @@ impl Challenges {
         header(&format!("Bearer {}", self.challenger.sign_in(&scopes)))
     }
 
-    /// Chooses the response to a refused token. The client learns the reason only if the remedy is
-    /// to connect the server again, and only for a token that the issuer has signed or confirmed.
-    /// All other reasons get the same response.
+    /// Chooses the response to a refused token. The client learns the reason only if the issuer has signed or confirmed
+    /// the token, and only if the remedy is to connect the server again or to ask the operator. All other reasons have
+    /// the same response.
     fn invalid_token(&self, error: TokenError) -> &Unauthorized {
-        if error == TokenError::AudienceMissing {
+        if error == TokenError::AccessRevoked {
+            &self.access_revoked
+        } else if error == TokenError::AudienceMissing {
             &self.audience_missing
         } else if error == TokenError::AudienceMismatch {
             &self.audience_mismatch
@@ -354,78 +342,34 @@ impl Challenges {
     }
 }
 
-/// An error response. It is JSON in the form of OAuth, or a JSON-RPC response with the members of
-/// OAuth in `data`.
-struct Problem<'a> {
-    status: StatusCode,
-    code: &'static str,
-    description: &'a str,
+/// Returns the response with a problem. It is JSON in the form of OAuth, or a JSON-RPC response with the members of OAuth
+/// in `data`. `request` is the id of the JSON-RPC request, as JSON.
+fn answer(
+    problem: &Problem,
     challenge: Option<HeaderValue>,
-    wait: Option<Duration>,
-    /// Further members.
-    members: Vec<(&'static str, Value)>,
+    request: Option<&str>,
+) -> HttpResponse {
+    let status = StatusCode::from_u16(problem.status);
+    let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    if let Some(challenge) = challenge {
+        response.insert_header((WWW_AUTHENTICATE, challenge));
+    }
+    if let Some(wait) = problem.wait {
+        response.insert_header((RETRY_AFTER, seconds(wait)));
+    }
+    response
+        .insert_header((CONTENT_TYPE, JSON))
+        .body(problem.body(request))
 }
 
-impl<'a> Problem<'a> {
-    fn new(status: StatusCode, code: &'static str, description: &'a str) -> Self {
-        Self {
-            status,
-            code,
-            description,
-            challenge: None,
-            wait: None,
-            members: Vec::new(),
-        }
-    }
-
-    /// `request` is the id of the JSON-RPC request, as JSON. Without an id, the response has the
-    /// form of OAuth.
-    fn answer(&self, request: Option<&str>) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if let Some(challenge) = &self.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge.clone()));
-        }
-        if let Some(wait) = self.wait {
-            response.insert_header((RETRY_AFTER, seconds(wait)));
-        }
-        response
-            .insert_header((CONTENT_TYPE, JSON))
-            .body(self.body(request))
-    }
-
-    fn body(&self, request: Option<&str>) -> Bytes {
-        let mut members = Map::new();
-        members.insert("error".to_owned(), self.code.into());
-        members.insert("error_description".to_owned(), self.description.into());
-        for (name, value) in &self.members {
-            members.insert((*name).to_owned(), value.clone());
-        }
-        Bytes::from(match request {
-            None => Value::Object(members).to_string(),
-            Some(id) => {
-                // The server's own codes are outside the range that JSON-RPC reserves (MCP
-                // 2026-07-28, basic).
-                let code = self.status.as_u16();
-                let error = json!({ "code": code, "message": self.description, "data": members });
-                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
-            }
-        })
-    }
-}
-
-/// The challenge consists of checked URLs, scopes and plain texts, so it is valid in a header.
+/// The challenge consists of checked URLs, scopes and plain texts, so it is valid as a header.
 fn header(challenge: &str) -> HeaderValue {
     HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
-/// Returns the value of `Retry-After`, in whole seconds. It is at least 1, because 0 would make the
-/// client retry at once.
-fn seconds(wait: Duration) -> String {
-    wait.as_millis().div_ceil(1000).max(1).to_string()
-}
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SIGN_IN: &str = "An access token is required";
+const ACCESS_REVOKED: &str = "The operator of this server has revoked this access; sign in again";
 const INVALID_TOKEN: &str = "The access token is invalid or expired";
 const AUDIENCE_MISSING: &str =
     "The access token does not say that it was issued for this server; connect this server again";

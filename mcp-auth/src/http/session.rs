@@ -1,5 +1,5 @@
-//! Answers GET and DELETE, which only clients with a session send: a GET opens or resumes a stream, and a DELETE ends
-//! the session.
+//! Answers GET and DELETE, which only clients with a session send. A GET opens or resumes a stream. A DELETE ends the
+//! session.
 //!
 //! Source: MCP 2025-11-25, basic/transports, listening for messages from the server, and session management.
 
@@ -24,19 +24,21 @@ pub(super) fn serve(
     head: &RequestHead,
     fields: &Fields<'_>,
     caller: &Caller,
+    token: Option<&str>,
 ) -> Option<Result<HttpResponse, Refused>> {
     let opens = head.method == Method::GET;
     if !site.endpoint.has_sessions() || !opens && head.method != Method::DELETE {
         return None;
     }
-    // HTTP/1.0 has no chunks, and actix frames a response to a request that switches the protocol wrongly.
+    // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response wrongly.
     let can_stream = !fields.switches && head.version >= Version::HTTP_11;
     if opens && !(fields.accepts_events && can_stream) {
-        return Some(Err(Refusal::NoEventsAccepted.into()));
+        return Some(Err(Refusal::NoEvents.into()));
     }
     let url_org = url_org(site, head);
     let request = SessionRequestHead {
         caller,
+        token,
         url_org: &url_org,
         version: fields.mirrored.version,
         headers: fields.mirrored.arguments,
@@ -52,7 +54,7 @@ pub(super) fn serve(
     Some(answer.map_err(|refused| refusal(site, refused).into()))
 }
 
-/// Returns the methods that the endpoint serves, as in the header `Allow`.
+/// Returns the methods that the endpoint serves, in the form of the header `Allow`.
 pub(super) fn methods(site: &Site) -> &'static str {
     match site.endpoint.has_sessions() {
         true => "GET, POST, DELETE, OPTIONS",

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::dev::{Payload, RequestHead};
-use actix_web::http::Method;
+use actix_web::http::{Method, Uri};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use crate::clerk::Metadata;
-#[cfg(feature = "testing")]
-use crate::identity::AuthError;
-use crate::identity::{Authenticator, Clock, LogThrottle};
+use crate::guard::{ExplainedDecision, Explanation};
+use crate::identity::{AuthError, Authenticator, Clock, LogThrottle, UrlOrg};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
 use crate::metrics::Metrics;
 #[cfg(feature = "testing")]
@@ -31,6 +30,7 @@ use super::forwarded::Clients;
 use super::gate::{Gate, GateLog};
 use super::head::Fields;
 use super::health::{Health, Probe};
+use super::org_query;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
 
@@ -76,20 +76,20 @@ pub(crate) struct Site {
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
     clients: Clients,
-    pub(super) body_limit: usize,
-    pub(super) body_bytes: Arc<Pool>,
+    pub(crate) body_limit: usize,
+    pub(crate) body_bytes: Arc<Pool>,
     /// Throttles the log line about bodies that are refused because other bodies use up the memory.
     refused_bodies: LogThrottle,
     clock: Arc<dyn Clock>,
     pub(super) body_deadline: Duration,
-    /// The copies, each with its path.
+    /// The copies of documents of the authorization server, each with its path.
     copies: Vec<(String, Arc<Metadata>)>,
     path: String,
-    /// The path with a final slash, which is served like the path.
+    /// The path with a final slash, which is served too.
     slashed_path: Option<String>,
     metadata_paths: Vec<String>,
     canonical: Name,
-    /// The other URLs of the endpoint, on loopback.
+    /// The other URLs of the endpoint. Only an endpoint on loopback has other URLs.
     names: Vec<Name>,
 }
 
@@ -154,7 +154,7 @@ impl Site {
         }
     }
 
-    /// The tasks, which end when the server stops.
+    /// Returns the tasks of the server, which end when the server stops.
     pub(crate) fn tasks(&self) -> Arc<RunningTasks> {
         self.endpoint.tasks()
     }
@@ -173,9 +173,8 @@ impl Site {
         }
     }
 
-    /// Answers a request to any path. Paths are compared byte for byte, because clients take them
-    /// from the metadata. People may add a slash to the endpoint's path, so that form is served
-    /// too.
+    /// Answers a request to any path. Paths are compared byte for byte, because clients take them from the metadata.
+    /// The endpoint's path with a final slash is served too, because people may add a slash.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
         if self.is_endpoint(path) {
@@ -292,7 +291,50 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the reason why a token is refused, as the log names it.
+    /// Returns the organization that the query of a URL names, if the server reads it.
+    fn organization_of(&self, query: Option<&str>) -> UrlOrg {
+        match query {
+            Some(query) if self.endpoint.reads_url_org() => {
+                let url = Uri::try_from(format!("/?{query}"));
+                url.map_or(UrlOrg::Malformed, |url| org_query::read(&url))
+            }
+            Some(_) | None => UrlOrg::Absent,
+        }
+    }
+
+    /// Explains why the caller of a token may or may not use a tool, a prompt or a resource. `query` is that of the endpoint's
+    /// URL. `None` if there is nothing of this name.
+    pub(crate) async fn explain(
+        &self,
+        token: Option<&str>,
+        query: Option<&str>,
+        name: &str,
+    ) -> Option<Explanation> {
+        let url = self.organization_of(query);
+        let caller = match token {
+            Some(token) => self.authenticator.authenticate(token).await.map(Some),
+            None => Ok(None),
+        };
+        match caller {
+            Ok(caller) => self.endpoint.explain(caller.as_ref(), &url, name).await,
+            Err(error) => {
+                let mut explanation = self.endpoint.explain(None, &url, name).await?;
+                explanation.decision = ExplainedDecision::NotSignedIn;
+                explanation.reason = Some(match error {
+                    AuthError::Invalid(error) => {
+                        format!("the token is refused: {}", error.reason())
+                    }
+                    AuthError::FailsOften
+                    | AuthError::Misconfigured
+                    | AuthError::OverBudget(_)
+                    | AuthError::Unavailable(_) => "the token cannot be verified now".to_owned(),
+                });
+                Some(explanation)
+            }
+        }
+    }
+
+    /// Returns the reason why a token is refused, in the words of the log.
     #[cfg(feature = "testing")]
     pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
         match self.authenticator.authenticate(token).await {
@@ -319,16 +361,14 @@ impl Site {
         self.endpoint.forget_organizations();
     }
 
-    /// Returns the endpoint's [`Name`] for the host of a request. The gate has checked the host. A
-    /// host that is allowed by a setting, but is not the host of one of the endpoint's URLs, gets
-    /// the canonical name.
+    /// Returns the [`Name`] of the endpoint for the host of a request. The gate has checked the host. A host that only
+    /// a setting allows, and that is not the host of a URL of the endpoint, gets the canonical name.
     pub(super) fn name(&self, host: &str) -> &Name {
         self.called(host).unwrap_or(&self.canonical)
     }
 
-    /// Returns the development page, if a browser navigates to the endpoint. There is no page for a
-    /// host that is allowed only by a setting, because that host may be the public name of a
-    /// tunnel.
+    /// Returns the development page, if a browser navigates to the endpoint. A host that only a setting allows gets no
+    /// page, because the host may be the public name of a tunnel.
     pub(super) fn page(&self, head: &RequestHead, fields: &Fields<'_>) -> Option<HttpResponse> {
         if !page::is_asked_for(head) {
             return None;
@@ -339,7 +379,8 @@ impl Site {
     }
 
     fn called(&self, host: &str) -> Option<&Name> {
-        let called = |name: &&Name| name.authority.eq_ignore_ascii_case(host);
+        let called =
+            |name: &&Name| name.authority == host || name.authority.eq_ignore_ascii_case(host);
         std::iter::once(&self.canonical)
             .chain(&self.names)
             .find(called)
@@ -350,8 +391,8 @@ impl Site {
         &self.canonical
     }
 
-    /// Responds with a public document, after checking `Host` and the method. Pages of every origin
-    /// may read the response, also a refusal.
+    /// Responds with a public document, after checking `Host` and the method. Pages of every origin may read the
+    /// response, even if it is a refusal.
     async fn document(&self, head: &RequestHead, document: Document) -> HttpResponse {
         let host = self.gate.host(Fields::of(head).host, &head.uri);
         let bytes = match (host, &head.method) {

@@ -2,10 +2,10 @@
 
 /// The actor who acts in a user's name (`act`, RFC 8693 §4.1).
 ///
-/// The user is the token's subject, and guards check the rights of the user. Use the actor for audit records
-/// only. If the `act` claim of an OAuth token has no readable subject,
-/// [`Caller::actor`](crate::Caller::actor) returns `None`, although somebody acts in the user's name. A
-/// session token with such a claim is refused. To refuse actors, use `forbid_actor` or
+/// The user is the token's subject, and guards check the rights of the user. Use the actor for audit records only. If
+/// the `act` claim of an OAuth token has no readable subject, [`Caller::actor`](crate::Caller::actor) returns `None`,
+/// although another person acts in the user's name. The server refuses a session token whose `act` claim has no
+/// readable subject. To refuse actors, use `forbid_actor` or
 /// [`Caller::is_impersonated`](crate::Caller::is_impersonated).
 ///
 /// ```
@@ -74,21 +74,20 @@ impl Actor {
         &self.subject
     }
 
-    /// Returns the issuer of the actor's id (`iss`); `None` if the token does not name the issuer.
+    /// Returns the issuer of the actor's id (`iss`). `None` if the token does not name the issuer.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// Returns the type of the actor (`type`), which is `agent` for an AI agent; `None` if the
-    /// token does not name the type.
+    /// Returns the type of the actor (`type`), which is `agent` for an AI agent. `None` if the token does not name the
+    /// type.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
 
-    /// Returns the actor before this actor. At most one prior actor is read.
+    /// Returns the actor before this actor. At most one earlier actor is read.
     ///
-    /// RFC 8693 §4.1 defines prior actors for information only. Do not base an authorization decision on
-    /// them.
+    /// RFC 8693 §4.1 defines earlier actors for information only. Do not base an authorization decision on them.
     pub fn actor(&self) -> Option<&Self> {
         self.actor.as_deref()
     }

@@ -1,4 +1,4 @@
-//! The resource that a token is meant for.
+//! The resource for which a token is meant.
 
 use crate::identity::caller::CallerParts;
 use crate::identity::policy::TokenPolicy;
@@ -21,9 +21,9 @@ pub(crate) enum AudienceMode {
     Off,
     /// An OAuth token without `aud` is refused. Session tokens need no `aud`.
     Require,
-    /// An OAuth token without `aud` is accepted before this time, in milliseconds since 1970, if
-    /// its client is one of the allowed clients or it has every scope that the server requires.
-    /// From then on the rule is that of `Require`.
+    /// An OAuth token without `aud` is accepted before this time, in milliseconds since 1970, if its client is one of
+    /// the allowed clients or the token has every scope that the server requires. From this time on the rule is the
+    /// same as `Require`.
     RequireAfter(u64),
 }
 
@@ -106,7 +106,7 @@ impl TokenPolicy {
     /// the tokens of all OAuth applications of an instance look alike, so the client or the scopes must show
     /// that the token is meant for this server.
     pub(crate) fn may_lack_audience(&self, parts: &CallerParts) -> bool {
-        // A client that is not on the list was refused before.
+        // A client that is not on the list is refused when the claims are verified.
         let of_known_client = self.allowed_clients.is_some();
         let mut required = self.required_scopes.iter();
         of_known_client

@@ -10,18 +10,16 @@ use crate::identity::fingerprint::Fingerprint;
 use crate::identity::org::{Org, heap_size};
 use crate::identity::verify::Evidence;
 
-/// Callers by token. Only verified tokens are inserted, so that made-up tokens cannot evict good
-/// ones.
+/// Callers by token. Only verified tokens are inserted, so that made-up tokens cannot evict good tokens.
 ///
-/// If a JWT is evicted, its signature is checked once more. If an opaque token is evicted, it
-/// counts as new, and the budget for new tokens applies to it. So JWTs and opaque tokens are in
-/// separate parts of the cache.
+/// If a JWT is evicted, its signature is checked once more. If an opaque token is evicted, it counts as a new token,
+/// and the budget for new tokens applies to it. JWTs and opaque tokens are therefore in separate parts of the cache.
 pub(crate) struct TokenCache {
     signed: Cache<Fingerprint, Caller, Memory>,
     confirmed: Cache<Fingerprint, Caller>,
 }
 
-/// Weighs callers by the memory that they take.
+/// Computes the weight of a caller: the memory that the caller takes.
 #[derive(Clone)]
 struct Memory;
 
@@ -31,8 +29,7 @@ impl Weighter<Fingerprint, Caller> for Memory {
     }
 }
 
-/// Returns about how many bytes of memory a caller takes. The decoded claims are at most as long as
-/// their text.
+/// Returns the estimated memory that a caller takes, in bytes. The decoded claims are at most as long as their text.
 pub(super) fn weight(caller: &Caller) -> usize {
     let token = caller.token().map_or(0, |token| token.expose().len());
     let org = caller.token_org().map_or(0, Org::weight);
@@ -48,8 +45,8 @@ impl TokenCache {
         }
     }
 
-    /// Returns the caller of a token that was verified before. The token may have expired since,
-    /// and its key may have been withdrawn: check both.
+    /// Returns the caller of a token that was verified before. The token may have expired meanwhile, and its key may
+    /// have been withdrawn, so check both.
     pub(crate) fn get(&self, token: Fingerprint) -> Option<Caller> {
         let signed = self.signed.get(&token);
         signed.or_else(|| self.confirmed.get(&token))
@@ -59,6 +56,8 @@ impl TokenCache {
         match caller.verified().evidence() {
             Evidence::Signed { .. } => self.signed.insert(token, caller),
             Evidence::Confirmed(_) => self.confirmed.insert(token, caller),
+            // There is no token under which the caller could be found.
+            Evidence::LocalUser => {}
         }
     }
 
@@ -81,8 +80,8 @@ impl fmt::Debug for TokenCache {
 const CALLER_BYTES: usize = 1_024;
 /// The usual weight of the caller of a JWT. It decides for how many entries memory is reserved.
 const USUAL_BYTES: usize = 1_536;
-/// The greatest number of confirmed opaque tokens in the cache. A budget limits new opaque tokens,
-/// so there are not many.
+/// The greatest number of confirmed opaque tokens in the cache. The number can be small, because a budget limits new
+/// opaque tokens.
 const MAX_CONFIRMED: usize = 10_000;
 
 #[cfg(test)]

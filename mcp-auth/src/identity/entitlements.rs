@@ -23,8 +23,7 @@ pub(crate) enum Owner {
 }
 
 impl Entitlements {
-    /// Returns true if the owner has the feature or plan of this name. The comparison is exact and
-    /// case-sensitive.
+    /// Returns true if the owner has the feature or plan with this name. The comparison is exact and case-sensitive.
     pub(crate) fn has(&self, owner: Owner, slug: &str) -> bool {
         let among = |all: &[String]| all.iter().any(|held| held == slug);
         match owner {
@@ -36,7 +35,7 @@ impl Entitlements {
 }
 
 impl Owner {
-    /// Returns the owner that the prefix of an entry names; `None` if the prefix is unknown.
+    /// Returns the owner that the prefix of an entry names. `None` if the prefix is unknown.
     pub(crate) const fn of_scope(scope: &[u8]) -> Option<Self> {
         match scope {
             b"o" | b"org" | b"organization" => Some(Self::Organization),
@@ -47,8 +46,8 @@ impl Owner {
 
     /// Splits `export`, `org:export` or `user:export` into its owner and its slug.
     ///
-    /// Returns `None` for any other form. Clerk's `has()` drops the third part of `org:export:pdf` and reads
-    /// `o:` as the slug `o`; this function rejects both.
+    /// Returns `None` for any other form. Clerk's `has()` drops the third part of `org:export:pdf`, and reads `o:` as
+    /// the slug `o`. This function rejects both texts.
     pub(crate) const fn split(key: &str) -> Option<(Self, &str)> {
         let text = key.as_bytes();
         let mut at = 0;

@@ -59,8 +59,8 @@ pub(crate) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// Converts the error for code that treats every failure alike; `what` names the data that was
-    /// looked up. A client can do nothing about a refused key, so the error reports an outage.
+    /// Converts the error for code that treats every failure alike. `what` names the data that was looked up. The
+    /// client cannot correct a refused key, so this error also reports an outage.
     pub(crate) fn into_unavailable(self, what: &'static str) -> Unavailable {
         let retry_after = match self {
             Self::Unavailable(unavailable) => return unavailable,
@@ -94,6 +94,10 @@ pub(crate) struct Unavailable {
 /// The reason why a token is refused. Each variant is one rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TokenError {
+    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens that
+    /// are as old as this token.
+    #[error("the access is revoked at this server")]
+    AccessRevoked,
     /// `alg` is not an RSA signature (`none`, `HS256`, `ES256` …).
     #[error("the algorithm is not accepted")]
     Algorithm,
@@ -208,6 +212,7 @@ impl TokenError {
     /// Every reason, in the order of the numbers.
     #[cfg(any(test, feature = "metrics"))]
     pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::AccessRevoked,
         Self::Algorithm,
         Self::AlgorithmNotPinned,
         Self::AudienceMalformed,
@@ -245,12 +250,13 @@ impl TokenError {
         Self::UserLocked,
     ];
 
-    /// Returns true if this reason applies only to tokens that the issuer signed or confirmed.
-    /// Attackers cannot forge such tokens, so the limits for bad tokens do not count them. For
-    /// example, a client with an expired token gets 401 and signs in again.
+    /// Returns true if this reason applies only to tokens that the issuer signed or confirmed. Attackers cannot forge
+    /// these tokens, so the limits for bad tokens do not count them. For example, a client with an expired token gets
+    /// 401 and signs in again.
     pub(crate) fn is_of_genuine_token(self) -> bool {
         match self {
-            Self::AudienceMissing
+            Self::AccessRevoked
+            | Self::AudienceMissing
             | Self::AudienceMismatch
             | Self::AuthorizedParty
             | Self::Client
@@ -288,79 +294,42 @@ impl TokenError {
         }
     }
 
-    /// Returns the name of the rule, which metrics and log lines show. Each rule has a name of its own.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Algorithm => "algorithm",
-            Self::AlgorithmNotPinned => "algorithm_not_pinned",
-            Self::AudienceMalformed => "audience_malformed",
-            Self::AudienceMismatch => "audience_mismatch",
-            Self::AudienceMissing => "audience_missing",
-            Self::AuthorizedParty => "authorized_party",
-            Self::Class => "class",
-            Self::Client => "client",
-            Self::Claims => "claims",
-            Self::CriticalHeader => "critical_header",
-            Self::EmulatorKey => "emulator_key",
-            Self::Expired => "expired",
-            Self::Time => "time",
-            Self::Inactive => "inactive",
-            Self::IssuedInFuture => "issued_in_future",
-            Self::Issuer => "issuer",
-            Self::KeyScope => "key_scope",
-            Self::Kind => "kind",
-            Self::MachineMismatch => "machine_mismatch",
-            Self::MachineUnknown => "machine_unknown",
-            Self::Malformed => "malformed",
-            Self::NotActiveYet => "not_active_yet",
-            Self::Opaque => "opaque",
-            Self::Pending => "pending",
-            Self::Revoked => "revoked",
-            Self::SessionId => "session_id",
-            Self::Signature => "signature",
-            Self::Subject => "subject",
-            Self::TooLarge => "too_large",
-            Self::Type => "type",
-            Self::Unknown => "unknown",
-            Self::UnknownKey => "unknown_key",
-            Self::UserBanned => "user_banned",
-            Self::UserGone => "user_gone",
-            Self::UserLocked => "user_locked",
-        }
-    }
-
-    /// Returns the name of the reason in the log. If Clerk's SDK has the rule too, the name is the
-    /// SDK's name.
+    /// Returns the name of the reason in the log, in metrics and in the audit log. Each reason has a name of its own. If
+    /// Clerk's SDK has the same rule, the name is the SDK's name.
     pub(crate) fn reason(self) -> &'static str {
         match self {
+            Self::AccessRevoked => "access-revoked",
             Self::Algorithm => "token-invalid-algorithm",
-            Self::AlgorithmNotPinned
-            | Self::AudienceMalformed
-            | Self::AudienceMismatch
-            | Self::AudienceMissing
-            | Self::Subject
-            | Self::Time => "token-verification-failed",
+            Self::AlgorithmNotPinned => "token-algorithm-not-rs256",
+            Self::AudienceMalformed => "token-audience-malformed",
+            Self::AudienceMismatch => "token-audience-mismatch",
+            Self::AudienceMissing => "token-audience-missing",
             Self::AuthorizedParty => "token-invalid-authorized-parties",
             Self::Claims => "token-claims-undecodable",
-            Self::Class | Self::Kind => "token-type-mismatch",
+            Self::Class => "token-class-mismatch",
             Self::Client => "token-client-not-allowed",
-            Self::CriticalHeader | Self::Malformed | Self::Opaque | Self::Type | Self::Unknown => {
-                "token-invalid"
-            }
+            Self::CriticalHeader => "token-critical-header",
             Self::EmulatorKey => "emulator-key-outside-development",
             Self::Expired => "token-expired",
             Self::Inactive => "token-inactive",
             Self::IssuedInFuture => "token-iat-in-the-future",
             Self::Issuer => "token-invalid-issuer",
             Self::KeyScope => "api-key-scope-missing",
+            Self::Kind => "token-type-mismatch",
             Self::MachineMismatch => "machine-not-named",
             Self::MachineUnknown => "machine-not-configured",
+            Self::Malformed => "token-invalid",
             Self::NotActiveYet => "token-not-active-yet",
+            Self::Opaque => "token-opaque",
             Self::Pending => "session-pending",
             Self::Revoked => "token-revoked",
             Self::SessionId => "session-id-missing",
             Self::Signature => "token-invalid-signature",
+            Self::Subject => "token-subject-not-valid",
+            Self::Time => "token-time-not-valid",
             Self::TooLarge => "token-too-large",
+            Self::Type => "token-header-type-not-accepted",
+            Self::Unknown => "token-unknown",
             Self::UnknownKey => "jwk-kid-mismatch",
             Self::UserBanned => "user-banned",
             Self::UserGone => "user-gone",
@@ -383,7 +352,7 @@ mod tests {
         for (place, error) in TokenError::ALL.into_iter().enumerate() {
             assert_eq!(error as usize, place, "{error:?}");
         }
-        let names: BTreeSet<_> = TokenError::ALL.map(TokenError::name).into();
+        let names: BTreeSet<_> = TokenError::ALL.map(TokenError::reason).into();
         assert_eq!(names.len(), TokenError::COUNT);
     }
 }

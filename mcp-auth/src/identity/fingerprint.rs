@@ -18,7 +18,7 @@ impl Hash for Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of every text that is too long for a token. No caller is cached under it.
+    /// The fingerprint of every text that is too long for a token. No caller is cached with this fingerprint.
     pub(crate) const OF_NO_TOKEN: Self = Self([0; 32]);
 
     pub(crate) fn of(token: &str) -> Self {

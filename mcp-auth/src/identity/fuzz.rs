@@ -34,7 +34,7 @@ pub fn token(bytes: &[u8]) {
         (Ok(Presented::Opaque(kind)), Some((_, expected))) => assert_eq!(kind, *expected),
         (Ok(Presented::Jwt(segments)), None) => {
             let Some((header, payload)) = canonical(text) else {
-                // The bytes of one character may be in two parts. `read` refuses such a token.
+                // One character may have bytes in two parts. `read` refuses a token with such a character.
                 assert!(segments.read(&CONVENTIONS).is_err(), "{text}");
                 return;
             };
@@ -129,6 +129,8 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: 
     let subject = text("sub").unwrap_or_default().to_owned();
     let machines = decode.machines(&object).into_iter().map(str::to_owned);
     let said = Confirmation {
+        id: None,
+        issued_ms: None,
         subject: subject.clone(),
         expires_ms: members.get("exp").and_then(Value::as_u64),
         audience: members.get("aud").cloned(),
@@ -154,8 +156,7 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: 
             .expires_ms()
             .is_none_or(|expires_ms| expires_ms > 1_000)
     );
-    // Only the keys are compared: serde_json does not parse a float exactly, so its last bit may
-    // differ.
+    // Only the keys are compared, because serde_json does not parse a float exactly, so its last bit may differ.
     assert!(verified.members().keys().eq(members.keys()));
     assert_eq!(
         verified.names_actor(),

@@ -1,8 +1,8 @@
 //! The runtime of all requests to the identity provider.
 //!
-//! Each worker that serves requests has a runtime of its own. A pooled connection on such a runtime
-//! would stall while the worker is busy, and a fetch would end with the request that started it. So
-//! connections and fetches run on this separate runtime.
+//! Each worker that serves requests has a runtime of its own. A pooled connection on this runtime would stall while the
+//! worker is busy, and a fetch would end with the request that started it. Connections and fetches therefore run on a
+//! separate runtime.
 
 use std::{io, thread};
 
@@ -21,7 +21,7 @@ impl IoRuntime {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The error of the operating system, if it cannot create the thread or the event queue.
+    /// The error of the operating system, if the system cannot create the thread or the event queue.
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -39,8 +39,8 @@ impl IoRuntime {
         })
     }
 
-    /// Returns the handle that spawns work. The handle may outlive the runtime; it then drops the
-    /// work.
+    /// Returns the handle that spawns work. The handle may outlive the runtime. Work that is spawned after the end of
+    /// the runtime is dropped.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -1,4 +1,4 @@
-//! A limit of one line a minute for log lines that unauthenticated clients can cause.
+//! Limits log lines that unauthenticated clients can cause to one line a minute.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,13 +13,13 @@ pub(crate) struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// Counts an event. Returns true if its line may be written at this uptime.
+    /// Counts an event. Returns true if the log line of the event may be written at this uptime.
     pub(crate) fn is_due(&self, uptime: Duration) -> bool {
         self.due(uptime).is_some()
     }
 
-    /// Counts an event. If its line may be written at this uptime, returns the number of events
-    /// since the last line, including this event.
+    /// Counts an event. If the log line of the event may be written at this uptime, returns the number of events since
+    /// the last line, including this event.
     pub(crate) fn due(&self, uptime: Duration) -> Option<u64> {
         self.events.fetch_add(1, Ordering::AcqRel);
         let now_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);

@@ -3,11 +3,11 @@
 use std::ptr;
 use std::sync::{Arc, Weak};
 
-/// Identifies the result of one verification or look-up, without keeping the result in memory. The mark does
-/// not match another result, even if that result is equal.
+/// Identifies the result of one verification or look-up, without keeping the result in memory. The mark does not match
+/// another result, even if the other result is equal.
 ///
-/// While the mark exists, no other result gets the address of the marked result, even if the marked result
-/// was dropped.
+/// While the mark exists, no other result gets the address of the marked result, even after the marked result was
+/// dropped.
 #[derive(Clone)]
 pub(crate) struct Mark(Weak<dyn Send + Sync>);
 

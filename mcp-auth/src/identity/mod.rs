@@ -1,15 +1,15 @@
 //! Tokens, keys, callers and their organizations.
 //!
-//! Only this module makes a [`Caller`] from a string. First it classifies the token. If tokens of
-//! this kind are accepted, it verifies the signature with a key of the issuer, or asks the issuer
-//! about an opaque token. Then it checks the claims in a fixed order. An identity provider
-//! implements the traits [`Decode`], [`KeySource`], [`ConfirmationSource`], [`Memberships`],
-//! [`UserSource`] and [`UserInfoSource`], and passes in its [`Conventions`]. This module does not
-//! depend on a provider, on HTTP servers or on guards.
+//! Only this module makes a [`Caller`] from a string. First it finds out the kind of the token. If the server accepts
+//! this kind, the module verifies the signature of a JWT with a key of the issuer, or asks the issuer about an opaque
+//! token. Then it checks the claims in a fixed order. An identity provider implements the traits [`Decode`],
+//! [`KeySource`], [`ConfirmationSource`], [`Memberships`], [`UserSource`] and [`UserInfoSource`], and passes in its
+//! [`Conventions`]. This module does not depend on a provider, on HTTP servers or on guards.
 //!
 //! INVARIANT: a [`Caller`] exists only for a token whose claims passed the checks, and which either
 //! has the signature of a current key of the issuer, or was confirmed by the issuer at most a
-//! minute ago.
+//! minute ago. The only exception is the local user of a server over stdio (`local_user`), whom the
+//! code of the server names.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -28,6 +28,8 @@ pub(crate) mod fuzz;
 mod io;
 mod json;
 mod keys;
+#[cfg(feature = "stdio")]
+mod local_user;
 mod log_throttle;
 mod lookup;
 mod mark;
@@ -37,6 +39,7 @@ mod people;
 mod policy;
 #[cfg(test)]
 mod properties;
+mod revocations;
 mod scopes;
 mod session;
 #[cfg(test)]
@@ -53,10 +56,13 @@ pub(crate) use crate::clock::ManualClock;
 
 pub use actor::Actor;
 pub use caller::Caller;
+#[cfg(feature = "stdio")]
+pub use local_user::LocalUser;
 pub use org::Org;
 pub use organizations::OrganizationSource;
 pub use people::Profile;
 pub use policy::{ApiKeyScopes, AuthorizedParties};
+pub use revocations::{Revocation, Revocations};
 pub use session::{FactorAges, Session};
 pub use token_kind::TokenKind;
 
@@ -82,6 +88,7 @@ pub(crate) use organizations::{
 };
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, TokenPolicy};
+pub(crate) use revocations::{RevocationChanges, RevocationFile};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 
 #[cfg(mcp_auth_bench)]

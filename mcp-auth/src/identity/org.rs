@@ -6,12 +6,12 @@ use crate::identity::mark::Mark;
 
 /// The organization in which a caller acts, with the caller's role and permissions there.
 ///
-/// A session token contains all of this data. For an OAuth token, the server looks up the membership with its
-/// secret key; the result is at most 30 seconds old. Without a secret key, or with
-/// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known. The
-/// slug, the role and the permissions are then `None`, which means unknown, not empty. For an organization's
-/// API key, too, only the id is known, because the key is not a member of the organization. A user's API key
-/// and a machine act in no organization.
+/// A session token contains all of this data. For an OAuth token, the server looks up the membership with its secret
+/// key. The result is at most 30 seconds old. Without a secret key, or with
+/// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known. The slug, the
+/// role and the permissions are then `None`, which means unknown, not empty. For an organization's API key, also only
+/// the id is known, because the key is not a member of the organization. A user's API key and a machine act in no
+/// organization.
 ///
 /// ```
 /// use mcp_auth::{Org, mcp_tool};
@@ -104,25 +104,25 @@ impl Org {
         &self.facts.id
     }
 
-    /// Returns the organization's slug; `None` if the organization has no slug, or if the slug is not known.
+    /// Returns the organization's slug. `None` if the organization has no slug, or if the slug is not known.
     pub fn slug(&self) -> Option<&str> {
         self.facts.slug.as_deref()
     }
 
-    /// Returns the caller's role, like `org:admin`, or `None` if it is not known.
+    /// Returns the caller's role, such as `org:admin`. `None` if the role is not known.
     pub fn role(&self) -> Option<&str> {
         self.facts.role.as_deref()
     }
 
-    /// Returns the caller's permissions, like `org:documents:read`, in no particular order; `None`
-    /// if they are not known.
+    /// Returns the caller's permissions, such as `org:documents:read`, in no particular order. `None` if the
+    /// permissions are not known.
     ///
     /// Session tokens do not carry Clerk's system permissions (`org:sys_…`).
     pub fn permissions(&self) -> Option<&[String]> {
         self.facts.permissions.as_deref()
     }
 
-    /// Returns true if the caller has this role: `admin` and `org:admin` name the same role.
+    /// Returns true if the caller has this role. `admin` and `org:admin` name the same role.
     ///
     /// There is no hierarchy: an admin does not also have the role `member`. The result is false if the role
     /// is not known. It is also false if `role`, after an optional `org:`, has characters other than
@@ -136,9 +136,9 @@ impl Org {
 
     /// Returns true if the caller has this permission, such as `org:documents:read`.
     ///
-    /// The comparison is exact and case-sensitive, without wildcards. The result is false if the permissions
-    /// are not known, or if `permission` does not have the form `org:<feature>:<action>`. (Clerk's `has()`
-    /// repairs other forms; this function does not.)
+    /// The comparison is exact and case-sensitive, without wildcards. The result is false if the permissions are not
+    /// known, or if `permission` does not have the form `org:<feature>:<action>`. (Clerk's `has()` repairs other forms,
+    /// but this method does not.)
     pub fn has_permission(&self, permission: &str) -> bool {
         let held = self.permissions().unwrap_or_default();
         is_permission(permission.as_bytes()) && held.iter().any(|held| held == permission)

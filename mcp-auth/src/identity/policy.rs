@@ -6,11 +6,12 @@ use std::time::Duration;
 use url::Url;
 
 use crate::identity::audience::{AudienceMode, AudiencePolicy};
+use crate::identity::revocations::Revocations;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::token_kind::TokenKind;
 use crate::loopback;
 
-/// The rules that a token must meet, besides being genuine and current.
+/// The rules that a genuine and current token must also meet.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenPolicy {
     /// The issuer, compared byte for byte with `iss`.
@@ -19,15 +20,18 @@ pub(crate) struct TokenPolicy {
     pub(crate) audience: AudiencePolicy,
     /// The scopes that the server requires for every request.
     pub(crate) required_scopes: Vec<String>,
-    /// The only OAuth clients whose tokens are accepted; `None` accepts any client.
+    /// The only OAuth clients whose tokens are accepted. `None` accepts any client. The revocations can replace the list
+    /// while the server runs.
     pub(crate) allowed_clients: Option<Vec<String>>,
+    /// The revoked access.
+    pub(crate) revocations: Revocations,
     /// True if OAuth access tokens are accepted.
     pub(crate) oauth: bool,
-    /// The parties whose session tokens are accepted; `None` accepts no session token.
+    /// The parties whose session tokens are accepted. `None` accepts no session token.
     pub(crate) sessions: Option<Parties>,
-    /// The machine whose M2M tokens are accepted; `None` accepts no M2M token.
+    /// The machine whose M2M tokens are accepted. `None` accepts no M2M token.
     pub(crate) machine: Option<Machine>,
-    /// The scopes that each API key must have; `None` accepts no API key.
+    /// The scopes that each API key must have. `None` accepts no API key.
     pub(crate) api_keys: Option<Vec<String>>,
     /// True if users are looked up, so that banned, locked and deleted users are refused.
     pub(crate) check_users: bool,
@@ -37,8 +41,7 @@ pub(crate) struct TokenPolicy {
     pub(crate) leeway_ms: u64,
     /// The memory that the cache of verified JWTs may take.
     pub(crate) cache_bytes: usize,
-    /// The time for which a verified JWT is cached; `None` caches it until the JWT or its key
-    /// expires.
+    /// The time for which a verified JWT is cached. With `None` it is cached until the JWT or its key expires.
     pub(crate) cache_age: Option<Duration>,
     /// True if keys of a local emulator may sign tokens; see [`Self::trust_emulator`].
     pub(crate) trusts_emulator: bool,
@@ -58,9 +61,8 @@ pub(crate) struct TokenPolicy {
 pub struct AuthorizedParties(pub(crate) Parties);
 
 impl AuthorizedParties {
-    /// Accepts session tokens minted for these origins, like `https://app.example.com`. The party
-    /// of a token (`azp`) is the origin of the page that requested the token. A token without a
-    /// party is refused.
+    /// Accepts session tokens that were minted for these origins, such as `https://app.example.com`. The party of a
+    /// token (`azp`) is the origin of the page that requested the token. A token without a party is refused.
     ///
     /// An origin is normalised to the form that browsers send: capitals, a default port and a final
     /// slash make no difference. The server does not start if there are no origins, or if an entry
@@ -94,7 +96,7 @@ impl AuthorizedParties {
         ))
     }
 
-    /// Accepts session tokens minted for any origin, and session tokens without a party.
+    /// Accepts session tokens that were minted for any origin, and session tokens without a party.
     ///
     /// ```
     /// # /// Greet.
@@ -137,8 +139,8 @@ pub(crate) enum Parties {
 pub(crate) enum Machine {
     /// The machine with this id, which a token must name.
     Named(String),
-    /// The machine of the configured secret key. The issuer confirms only opaque tokens that are
-    /// meant for that machine; JWTs are refused, because the server does not know the machine's id.
+    /// The machine of the configured secret key. The issuer confirms only opaque tokens that are meant for this
+    /// machine. JWTs are refused, because the server does not know the machine's id.
     Unnamed,
 }
 
@@ -156,7 +158,7 @@ pub(crate) enum Machine {
 pub struct ApiKeyScopes(pub(crate) Option<Vec<String>>);
 
 impl ApiKeyScopes {
-    /// Accepts API keys that have all of these scopes, or scopes that imply them by
+    /// Accepts API keys that have all of these scopes, or scopes that imply these scopes by
     /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies).
     ///
     /// A server does not start with an empty list; [`any_key`](Self::any_key) accepts every key.
@@ -184,8 +186,7 @@ impl ApiKeyScopes {
     ///
     /// # Security
     ///
-    /// An API key that was created for another use in the instance gives access to this server,
-    /// too.
+    /// An API key of the instance that was created for another purpose also gives access to this server.
     #[must_use]
     pub fn any_key() -> Self {
         Self(None)
@@ -224,6 +225,7 @@ impl TokenPolicy {
             },
             required_scopes: Vec::new(),
             allowed_clients: None,
+            revocations: Revocations::default(),
             oauth: true,
             sessions: None,
             machine: None,
@@ -237,8 +239,7 @@ impl TokenPolicy {
         }
     }
 
-    /// Accepts keys of a local emulator if the issuer is plain http on loopback and the server is
-    /// local.
+    /// Accepts keys of a local emulator, if the issuer is plain http on loopback and the server is local.
     pub(crate) fn trust_emulator(&mut self, server_is_local: bool) {
         self.trusts_emulator = server_is_local
             && Url::parse(&self.issuer)
@@ -246,7 +247,7 @@ impl TokenPolicy {
     }
 }
 
-/// The default tolerance, which Clerk's SDK has, too.
+/// The default tolerance. Clerk's SDK has the same tolerance.
 pub(crate) const DEFAULT_LEEWAY_MS: u64 = 5_000;
 /// The default memory of the cache, which is enough for about 20 000 tokens.
 pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
-//! Property tests of caches, circuit breakers and single flight. They compare the code with simple
-//! models, use a manual clock and run concurrent callers.
+//! Property tests of caches, circuit breakers and single flight. The tests compare the code with simple models, use a
+//! manual clock and run concurrent callers.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -50,7 +50,7 @@ struct Model {
 }
 
 impl Model {
-    /// Returns true if a question is asked now. If so, the question ends in this event.
+    /// Returns true if a question is asked now. The question then ends in this event.
     fn ask(&mut self, event: Event) -> bool {
         if self.now < self.rests_until {
             return false;
@@ -159,7 +159,7 @@ proptest! {
 proptest! {
     #![proptest_config(cases(20))]
 
-    /// A full cache may have dropped a token. It never gives a token's caller for another token.
+    /// A full cache may have dropped a token. It never returns the caller of another token.
     #[test]
     fn a_full_cache_with_concurrent_callers_never_gives_a_token_to_another(
         tokens in vec(0_u8..=255, 50..200), room in 1_usize..20,
@@ -187,8 +187,8 @@ proptest! {
         prop_assert!(kept <= room, "{} in a room for {}", kept, room);
     }
 
-    /// Callers who ask while work is in flight get its outcome, and two pieces of work of one key
-    /// never run at once.
+    /// Callers who ask while work is in flight get the outcome of this work, and two pieces of work for one key never
+    /// run at once.
     #[test]
     fn concurrent_callers_of_one_key_share_its_work(keys in vec(0_usize..3, 8..64)) {
         let io = IoRuntime::start().unwrap();

@@ -10,12 +10,12 @@ pub(crate) struct ScopeHierarchy {
     contained: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// A scope that implies itself through other scopes. The list begins and ends with that scope.
+/// A scope implies itself through other scopes. The list begins and ends with this scope.
 #[derive(Debug)]
 pub(crate) struct ScopeCycle(pub(crate) Vec<String>);
 
 impl ScopeHierarchy {
-    /// Creates the hierarchy in which each scope implies the scopes listed with it.
+    /// Creates the hierarchy. Each scope implies the scopes that are listed with it.
     ///
     /// # Errors
     /// [`ScopeCycle`] if a scope implies itself.

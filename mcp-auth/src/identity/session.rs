@@ -52,14 +52,14 @@ impl Session {
         &self.id
     }
 
-    /// Returns the session's status (`sts`), which is always `active`, because tokens of other sessions are
-    /// refused. Returns `None` if the token names no status.
+    /// Returns the session's status (`sts`). The status is always `active`, because the server refuses tokens of other
+    /// sessions. Returns `None` if the token names no status.
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Returns the time between the user's last verification of each factor and the issue of the token
-    /// (`fva`); `None` if the claim is missing or cannot be read.
+    /// Returns the time between the user's last verification of each factor and the issue of the token (`fva`). `None`
+    /// if the claim is missing or cannot be read.
     pub fn factor_ages(&self) -> Option<&FactorAges> {
         self.factor_ages.as_ref()
     }
@@ -67,7 +67,7 @@ impl Session {
 
 /// The minutes since the last verification of each factor, counted up to the issue of the token.
 ///
-/// For the current ages, add the age of the token, which is usually below a minute.
+/// To get the current ages, add the age of the token, which is usually below a minute.
 ///
 /// ```
 /// use mcp_auth::{FactorAges, Session};
@@ -100,14 +100,14 @@ impl FactorAges {
         })
     }
 
-    /// Returns the minutes since the first factor was verified, with fractions; `None` if it was
-    /// never verified.
+    /// Returns the minutes since the first factor was verified, with fractions. `None` if the factor was never
+    /// verified.
     pub fn first_minutes(&self) -> Option<f64> {
         self.first
     }
 
-    /// Returns the minutes since the second factor was verified, with fractions; `None` if it was
-    /// never verified or the user has no second factor.
+    /// Returns the minutes since the second factor was verified, with fractions. `None` if the factor was never
+    /// verified or the user has no second factor.
     pub fn second_minutes(&self) -> Option<f64> {
         self.second
     }

@@ -28,7 +28,7 @@ use crate::identity::{
 
 /// The issuer of all test tokens.
 pub(crate) const ISSUER: &str = "https://clerk.example.com";
-/// The resource that test tokens are meant for.
+/// The resource for which test tokens are meant.
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
 /// `iat` of test tokens.
 pub(crate) const NOW: u64 = 1_750_000_000;
@@ -39,7 +39,7 @@ pub(crate) struct TestKey {
 }
 
 impl TestKey {
-    /// Returns the key of most tests. It is generated once, because that takes a while.
+    /// Returns the key of most tests. The key is generated once, because generating a key takes a while.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<TestKey> = OnceLock::new();
         SHARED.get_or_init(Self::generate)
@@ -198,8 +198,8 @@ pub(crate) fn logged(work: impl FnOnce()) -> String {
 
 /// Returns the log lines that the work writes, at this level and above.
 pub(crate) fn logged_at(level: Level, work: impl FnOnce()) -> String {
-    // `tracing` caches for the whole process which events have a subscriber, and updates the cache
-    // when a subscriber comes or goes. A subscriber that stays keeps concurrent tests independent.
+    // For the whole process, `tracing` caches which events have a subscriber, and updates this cache when a subscriber
+    // comes or goes. A subscriber that stays keeps concurrent tests independent.
     static STAYING: OnceLock<Dispatch> = OnceLock::new();
     STAYING.get_or_init(|| Dispatch::new(log_to(Level::TRACE, Arc::default())));
     let written = Arc::<Mutex<Vec<u8>>>::default();
@@ -309,12 +309,12 @@ pub(crate) struct CountingSource {
 struct Issuer {
     calls: AtomicUsize,
     keys: Mutex<Option<Vec<PublishedKey>>>,
-    /// While the gate is closed, responses wait.
+    /// While the gate is closed, the issuer delays its responses.
     gate: Semaphore,
 }
 
 impl CountingSource {
-    /// Creates an issuer that publishes these keys, and answers at once.
+    /// Creates an issuer that publishes these keys and answers at once.
     pub(crate) fn of(keys: Vec<PublishedKey>) -> Arc<Self> {
         let issuer = Issuer {
             calls: AtomicUsize::new(0),
@@ -421,7 +421,7 @@ impl Memberships for MockSource<Option<Org>> {
         self.next()
     }
 
-    /// Returns a list of one page, which contains the membership if there is one.
+    /// Returns a list of one page. The page contains the membership, if there is one.
     fn memberships(
         &self,
         _: &str,
@@ -491,6 +491,8 @@ impl UserInfoSource for MockSource<UserInfo> {
 /// token lives for a day.
 pub(crate) fn confirmation() -> Confirmation {
     Confirmation {
+        id: Some("oat_id_1".to_owned()),
+        issued_ms: Some(NOW * 1_000),
         subject: "user_ada".to_owned(),
         expires_ms: Some((NOW + 86_400) * 1_000),
         audience: Some(json!([RESOURCE])),

@@ -1,7 +1,7 @@
 //! Bearer strings: classified and read, but not verified.
 //!
-//! The identity provider signs all kinds of tokens with the same key, so the signature does not
-//! show the kind. The prefix, the subject and the type in the header show it.
+//! The identity provider signs all kinds of tokens with the same key, so the signature does not show the kind of a
+//! token. The prefix, the subject and the type in the header show the kind.
 
 use std::fmt;
 
@@ -106,7 +106,7 @@ impl<'t> Presented<'t> {
     /// Classifies a bearer string.
     ///
     /// # Errors
-    /// - [`TokenError::TooLarge`] if the token is longer than 16 KiB. It is not decoded then.
+    /// - [`TokenError::TooLarge`] if the token is longer than 16 KiB. A token of this length is not decoded.
     /// - [`TokenError::Malformed`] if the string is neither an opaque token nor a JWT in canonical
     ///   form.
     pub(crate) fn classify(
@@ -116,6 +116,9 @@ impl<'t> Presented<'t> {
         let token = token.text;
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
+        }
+        if !token.is_ascii() {
+            return Err(TokenError::Malformed);
         }
         match conventions.opaque_kind(token) {
             Some(kind) => Ok(Self::Opaque(kind)),
@@ -182,7 +185,7 @@ impl<'s> UnverifiedJwt<'s> {
     }
 }
 
-/// Shows no content, because the content is not verified.
+/// Prints no content, because the content is not verified.
 impl fmt::Debug for UnverifiedJwt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnverifiedJwt")
@@ -202,7 +205,7 @@ fn claimed_kind(
     if subject.is_some_and(|subject| subject.starts_with(conventions.machine)) {
         return TokenKind::M2m;
     }
-    // RFC 9068 §2.1 and §4. Clerk's SDK compares the type case-sensitively, too.
+    // RFC 9068 §2.1 and §4. Clerk's SDK also compares the type case-sensitively.
     match header.get("typ").and_then(Json::as_str) {
         Some("at+jwt" | "application/at+jwt") => TokenKind::OAuth,
         Some(_) | None => TokenKind::Session,
@@ -238,6 +241,14 @@ mod tests {
         assert_eq!(opaque("oat_/+=x"), TokenKind::OAuth);
         assert_eq!(opaque("mt_"), TokenKind::M2m);
         assert_eq!(opaque("ak_a.b.c"), TokenKind::ApiKey);
+    }
+
+    #[test]
+    fn a_token_with_a_character_that_is_not_ascii_is_malformed() {
+        for text in ["oat_\u{e9}", "mt_\u{2028}", "a.b.\u{e9}"] {
+            let refused = Presented::classify(&BearerToken::new(text), &CONVENTIONS).err();
+            assert_eq!(refused, Some(TokenError::Malformed), "{text}");
+        }
     }
 
     #[test]

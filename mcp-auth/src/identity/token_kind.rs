@@ -5,9 +5,8 @@ use std::fmt;
 /// The kind of token that a caller presented.
 ///
 /// By default, a server accepts only OAuth access tokens. The methods
-/// [`session_tokens`](crate::ServerBuilder::session_tokens),
-/// [`m2m_tokens`](crate::ServerBuilder::m2m_tokens) and
-/// [`api_keys`](crate::ServerBuilder::api_keys) make it accept other kinds.
+/// [`session_tokens`](crate::ServerBuilder::session_tokens), [`m2m_tokens`](crate::ServerBuilder::m2m_tokens) and
+/// [`api_keys`](crate::ServerBuilder::api_keys) make the server accept other kinds.
 ///
 /// ```
 /// use mcp_auth::{Caller, TokenKind};
@@ -25,7 +24,7 @@ pub enum TokenKind {
     ApiKey,
     /// A token of a machine (`mt_…`, or a JWT whose subject is a machine).
     M2m,
-    /// An OAuth access token (a JWT by RFC 9068, or opaque: `oat_…`). MCP clients present these.
+    /// An OAuth access token (a JWT by RFC 9068, or opaque: `oat_…`). MCP clients present tokens of this kind.
     OAuth,
     /// A Clerk session token of a browser or app
     /// (<https://clerk.com/docs/guides/sessions/session-tokens>).
@@ -43,7 +42,7 @@ impl TokenKind {
         }
     }
 
-    /// Returns the kind of this name.
+    /// Returns the kind with this name.
     pub(crate) const fn named(name: &str) -> Option<Self> {
         match name.as_bytes() {
             b"api_key" => Some(Self::ApiKey),

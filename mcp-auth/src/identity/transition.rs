@@ -15,8 +15,8 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
-    /// Counts a request if its token needs the transition. The first request of each client is
-    /// logged.
+    /// Counts a request if its token is accepted only because of the transition. The first such request of each client
+    /// is logged.
     pub(crate) fn count(&self, caller: &Caller) {
         if caller.verified().lacks_audience_until_ms().is_none() {
             return;
@@ -28,9 +28,9 @@ impl Transition {
                 target: "mcp_auth",
                 ?client,
                 accepted,
-                "a token without an audience was accepted; such tokens are refused from the date of \
-                 `AudiencePolicy::required_after` on, and the users of this client have to connect \
-                 it again before that date"
+                "a token without an audience was accepted; from the date of `AudiencePolicy::required_after` on, \
+                 the server refuses tokens without an audience, so the users of this client must connect the \
+                 client again before that date"
             );
         }
     }
@@ -42,12 +42,12 @@ impl Transition {
     }
 
     fn is_new(&self, client: &str) -> bool {
-        // The set is consistent even if a writer panicked: each write is one operation.
+        // Each write is one operation, so the set is consistent even if a writer panicked.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         !clients.contains(client) && clients.len() < MOST_CLIENTS && clients.insert(client.into())
     }
 }
 
-/// The greatest number of clients that are logged. Clients that register themselves get a new id
-/// each time. Requests of further clients are counted, but not logged.
+/// The greatest number of clients that are logged. The number is limited because a client that registers itself gets a
+/// new id each time. Requests of further clients are counted, but not logged.
 const MOST_CLIENTS: usize = 1_000;

@@ -12,7 +12,7 @@ mod windows;
 
 pub(crate) use network::{Network, Networks, Site, is_private};
 pub(crate) use nohash::NoHashMap;
-pub(crate) use pool::{Exhausted, Pool, Taken};
+pub(crate) use pool::{Exhausted, Pool, Taken, UNCOUNTED};
 pub(crate) use queue::{Place, Queue};
 pub(crate) use share::{Party, Shares};
 pub(crate) use windows::{Key, Limit, OverLimit, Windows};

@@ -17,9 +17,8 @@ pub(crate) enum Network {
     V6([u16; 4]),
 }
 
-/// A site: the networks that one operator is likely to have, which are an IPv4 /24 or an IPv6 /48.
-/// An attacker can easily get many networks of one site. So each site gets only a part of a limit
-/// that all clients share.
+/// A site: the networks that one operator is likely to have, which are an IPv4 /24 or an IPv6 /48. An attacker can
+/// easily get many networks of one site, so each site gets only a part of a limit that all clients share.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Site {
     V4([u8; 3]),

@@ -1,13 +1,13 @@
-//! Tables whose keys are hashes already.
+//! Tables whose keys are already hashes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A table whose keys are hashes with a random key, so that attackers cannot choose keys that
-/// collide. The table does not hash them again.
+/// A table whose keys are hashes with a random key, so that attackers cannot choose colliding keys. The table does not
+/// hash the keys again.
 pub(crate) type NoHashMap<K, V> = HashMap<K, V, BuildHasherDefault<NoHash>>;
 
-/// Returns the hash that it gets. A key must write one `u64`.
+/// Returns the hash that was written. A key must write one `u64`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NoHash(u64);
 
@@ -16,7 +16,7 @@ impl Hasher for NoHash {
         self.0 = hash;
     }
 
-    /// Not called for a key that is a hash. A table of other keys works too, but slowly.
+    /// Not called if the keys are hashes. A table of other keys works too, but slowly.
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);

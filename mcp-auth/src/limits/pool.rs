@@ -1,13 +1,15 @@
-//! A pool of a counted resource, such as bytes. A party (a user, a machine or a network) takes a
-//! part of its share, or is refused at once.
+//! A pool of a counted resource, such as bytes. A party (a user, a machine or a network) takes an amount from its
+//! share, or is refused at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use super::share::{Group, Party, Shares};
 
-/// A pool that parties take from and give back to. Counts are exact. A party that has given
-/// everything back takes no memory.
+/// A pool from which parties take and to which they return amounts. Counts are exact. A party that has returned
+/// everything takes no memory.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shares: Shares,
@@ -29,7 +31,7 @@ pub(crate) enum Exhausted {
     Strangers,
 }
 
-/// The amount that a party has taken. Dropping the value gives the amount back.
+/// The amount that a party has taken. Dropping the value returns the amount.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pool: Arc<Pool>,
@@ -48,7 +50,7 @@ impl Pool {
     /// Takes an amount for a party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have enough left. Nothing is taken then.
+    /// [`Exhausted`] if a share does not have enough left. In this case nothing is taken.
     pub(crate) fn take(self: &Arc<Self>, party: Party, amount: usize) -> Result<Taken, Exhausted> {
         self.add(party, amount)?;
         Ok(Taken {
@@ -103,7 +105,7 @@ impl Taken {
     /// Takes more for the same party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have enough left. The amount then stays as it was.
+    /// [`Exhausted`] if a share does not have enough left. In this case the amount does not change.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
         self.pool.add(self.party, more)?;
         self.amount += more;
@@ -114,7 +116,30 @@ impl Taken {
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
+
+    /// Gives the amount back when the last slice of these bytes is dropped.
+    pub(crate) fn until_dropped(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(CountedBytes {
+            bytes,
+            _counted: self,
+        })
+    }
 }
+
+/// Bytes that count in a pool until they are dropped.
+struct CountedBytes {
+    bytes: Bytes,
+    _counted: Taken,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A message of at most this number of bytes does not count. The number of such messages is limited too.
+pub(crate) const UNCOUNTED: usize = 16 * 1024;
 
 impl Drop for Taken {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! A queue for a scarce resource, such as threads. Each party waits for its share.
+//! A queue for a scarce resource, such as threads. A party waits until its share has a free place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::share::{Group, Party, Shares};
 
-/// Places that parties wait for, first come first served. A party whose share is in use waits until
-/// one of its own places is free. While it waits, it takes no place from other parties.
+/// Places for which parties wait, first come first served. A party whose share is in use waits until one of its own
+/// places is free. While it waits, it takes no place from other parties.
 #[derive(Debug)]
 pub(crate) struct Queue {
     shares: Shares,
@@ -16,11 +16,11 @@ pub(crate) struct Queue {
     groups: Mutex<HashMap<Group, Arc<Semaphore>>>,
 }
 
-/// A place. Dropping it lets in the next party that waits.
+/// A place. Dropping the value lets the next party in.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Rust drops this field before `_groups`. Dropping `_groups` removes each group whose
-    /// semaphore no other party holds.
+    /// Rust drops this field before `_groups`. Dropping `_groups` removes each group whose semaphore no other party
+    /// uses.
     _permits: Vec<OwnedSemaphorePermit>,
     _groups: InGroups,
 }
@@ -44,8 +44,8 @@ impl Queue {
     pub(crate) async fn enter(self: &Arc<Self>, party: Party) -> Option<Place> {
         let groups = self.join(party);
         let mut permits = Vec::with_capacity(groups.groups.len());
-        // The smallest group comes first, so that a party that waits for its own places holds no
-        // place of a larger group.
+        // The smallest group comes first. A party that waits for its own places therefore takes no place of a larger
+        // group.
         for (_, places) in &groups.groups {
             // The semaphores are never closed.
             permits.push(Arc::clone(places).acquire_owned().await.ok()?);
@@ -82,7 +82,7 @@ impl Drop for InGroups {
         let mut groups = self.queue.lock();
         for (group, places) in self.groups.drain(..) {
             drop(places);
-            // Other parties of the group hold the semaphore, too. If there are none, only the table
+            // If other parties of the group exist, they also hold the semaphore. Without other parties, only the table
             // holds it.
             if groups
                 .get(&group)

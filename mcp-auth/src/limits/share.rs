@@ -40,9 +40,9 @@ pub(crate) enum Group {
 impl Shares {
     /// Divides a resource of size `all`, of which one user or machine may take `known`.
     ///
-    /// Callers without a token may together take a quarter of the resource. One site may take half of that
-    /// quarter, and one network a quarter of it. So an attacker with many networks at one site still leaves
-    /// the rest to others. No share is less than `least`.
+    /// Callers without a token may together take a quarter of the resource. One site may take half of that quarter, and
+    /// one network a quarter of it, so an attacker with many networks at one site leaves the rest to other callers. No
+    /// share is less than `least`.
     pub(crate) fn of(all: usize, known: usize, least: usize) -> Self {
         let part = |whole: usize, parts: usize| (whole / parts).max(least).min(all);
         let strangers = part(all, 4);
@@ -55,8 +55,8 @@ impl Shares {
         }
     }
 
-    /// Divides a resource that only callers without a token use. One network may take `network`. One site may
-    /// take half of the resource, but at least as much as one network.
+    /// Divides a resource that only callers without a token use. One network may take `network`. One site may take half
+    /// of the resource, or as much as one network if that is more.
     pub(crate) fn of_strangers(all: usize, network: usize) -> Self {
         Self {
             all,
@@ -80,7 +80,7 @@ impl Shares {
 }
 
 impl Party {
-    /// Returns the groups that a party belongs to, the smallest first.
+    /// Returns the groups of a party, the smallest group first.
     pub(super) fn groups(self) -> impl DoubleEndedIterator<Item = Group> {
         let [first, second, third] = match self {
             Self::Known(hash) => [Some(Group::Known(hash)), None, None],

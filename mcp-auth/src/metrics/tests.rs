@@ -13,7 +13,7 @@ fn metrics() -> Metrics {
     };
     let reasons = Reasons {
         denials: &["role", "scope"],
-        tokens: &["audience_missing"],
+        tokens: &["token-audience-missing"],
     };
     Metrics::new(build, reasons)
 }

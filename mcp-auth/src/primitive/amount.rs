@@ -1,16 +1,16 @@
 //! The numbers that a function may report as its progress.
 
-/// A number that a function reports with [`Context::progress`](crate::Context::progress): any integer
-/// or float of Rust. The client gets the number as a JSON number, so integers above 2⁵³ lose digits.
+/// A number that a function reports with [`Context::progress`](crate::Context::progress): any integer or float type of
+/// Rust. The client gets a JSON number, in which integers above 2⁵³ lose digits.
 pub trait Amount: sealed::Sealed {
     /// Returns the number.
     #[doc(hidden)]
     fn amount(self) -> f64;
 }
 
-/// The number at which a function is done: an [`Amount`], or `None` if the number is unknown.
+/// The total that a progress report names: an [`Amount`], or `None` if the function does not know the total.
 pub trait Total: sealed::Sealed {
-    /// Returns the number, if it is known.
+    /// Returns the total. `None` if it is unknown.
     #[doc(hidden)]
     fn total(self) -> Option<f64>;
 }

@@ -1,8 +1,8 @@
 //! `authorize`: the application's own function, which decides after the guard.
 //!
-//! INVARIANT: a tool, a prompt or a resource can return a result only as a [`Ran`]. Only a [`Permit`]
-//! makes a `Ran`, from the output of the function. The generated code takes the `Permit` before it calls the
-//! function. Only this module makes a `Permit`, after the declared function allowed the call.
+//! INVARIANT: a tool, a prompt or a resource returns a result only as a [`Ran`], and only a [`Permit`] makes a `Ran`
+//! from the output of the function. The generated code must get a `Permit` before it calls the function. Only this
+//! module makes a `Permit`, after the declared `authorize` function allowed the call.
 
 use std::fmt;
 use std::future::ready;
@@ -21,11 +21,11 @@ use super::tool_result::IntoToolError;
 pub struct Authorize {
     /// The call as written in the attribute.
     pub rule: &'static str,
-    /// The arguments that the function takes, by the names that clients know.
+    /// The arguments that the `authorize` function takes, by the names that clients know.
     pub arguments: &'static [&'static str],
 }
 
-/// The guard of a primitive, and the function that runs after it.
+/// The guard of a primitive, and the `authorize` function that runs after the guard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessRule {
     pub(crate) guard: Guard,
@@ -33,6 +33,21 @@ pub(crate) struct AccessRule {
     pub(crate) rule: Option<&'static str>,
     /// True if a person must confirm each call.
     pub(crate) confirms: bool,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    pub(crate) takes_code: bool,
+}
+
+impl AccessRule {
+    /// Returns what decides after the guard, in words.
+    pub(crate) fn after_guard(&self) -> Vec<String> {
+        let rule = self
+            .rule
+            .map(|rule| format!("authorize {rule} decides, with the arguments"));
+        let confirms = self
+            .confirms
+            .then(|| "a person must confirm the call".to_owned());
+        rule.into_iter().chain(confirms).collect()
+    }
 }
 
 impl fmt::Display for AccessRule {
@@ -44,35 +59,38 @@ impl fmt::Display for AccessRule {
         if self.confirms {
             f.write_str(", confirmed by the user")?;
         }
+        if self.takes_code {
+            f.write_str(" or with a code")?;
+        }
         Ok(())
     }
 }
 
-/// The step that runs `authorize`, after the parameters are injected and before the body runs. `S` says whether a
-/// person must confirm the call afterwards.
+/// The step that runs the `authorize` function. It comes after the parameters are injected, and before the body runs.
+/// `S` says whether a person must confirm the call after this step.
 #[derive(Debug)]
 pub struct AuthorizeGate<S = Final> {
     declared: Option<Authorize>,
     confirms: bool,
-    /// True if the call ends with the decision, and the body does not run.
+    /// True if the call ends after this step, and the body does not run.
     only_asks: bool,
     stage: PhantomData<S>,
 }
 
-/// The permission to run the body of a function once. A `Permit<Unconfirmed>` becomes one when a person confirms the
-/// call.
+/// The permission to run the body of a function once. When a person confirms the call, a `Permit<Unconfirmed>` becomes
+/// a `Permit<Final>`.
 #[derive(Debug)]
 pub struct Permit<S = Final>(PhantomData<S>);
 
-/// Marks a permit that lets the body run.
+/// Marks a permit with which the body can run.
 #[derive(Debug)]
 pub struct Final(());
 
-/// Marks a permit that a person must confirm.
+/// Marks a permit for a call that a person must still confirm.
 #[derive(Debug)]
 pub struct Unconfirmed(());
 
-/// Says whether a person must confirm the call after this stage.
+/// Says whether a person must confirm the call after a step.
 pub trait Stage: Send + 'static {
     /// True if a person must confirm the call.
     const CONFIRMS: bool;
@@ -104,7 +122,7 @@ impl AuthorizeGate {
         }
     }
 
-    /// Makes a gate that permits nothing: if the function allows the call, the call ends with
+    /// Makes a gate that never permits the body. If the guard and `authorize` allow the call, the call ends with
     /// [`Failure::Allowed`].
     pub(super) const fn asking(declared: Option<Authorize>, confirms: bool) -> Self {
         Self {
@@ -115,7 +133,7 @@ impl AuthorizeGate {
         }
     }
 
-    /// Returns the step of a function whose attribute has a `confirm`.
+    /// Returns the step for a function whose attribute has a `confirm`.
     ///
     /// # Errors
     ///
@@ -139,7 +157,7 @@ impl<S: Stage> AuthorizeGate<S> {
     /// # Errors
     ///
     /// - The attribute has an `authorize`.
-    /// - The attribute has a `confirm`, and the step is not the step before it.
+    /// - The attribute has a `confirm`, and this step is not the step before the question.
     pub fn none(self) -> Result<Permit<S>, Stop> {
         if self.declared.is_some() || self.confirms != S::CONFIRMS {
             return Err(differs());
@@ -147,8 +165,8 @@ impl<S: Stage> AuthorizeGate<S> {
         if self.only_asks {
             return Err(Stop(Failure::Allowed));
         }
-        // PROOF: the guard allowed the call, and the attribute has no `authorize`. If it has a `confirm`, the permit is
-        // still unconfirmed.
+        // PROOF: the guard allowed the call, and the attribute has no `authorize`. If the attribute has a `confirm`,
+        // the permit is still unconfirmed.
         Ok(Permit(PhantomData))
     }
 
@@ -159,7 +177,7 @@ impl<S: Stage> AuthorizeGate<S> {
     ///
     /// - A denial if the function returned `false`.
     /// - The function's own error.
-    /// - The attribute has a `confirm`, and the step is not the step before it.
+    /// - The attribute has a `confirm`, and this step is not the step before the question.
     // The signature states `Send`. If rustc inferred it from the body, with the lifetimes of `V` erased, it would
     // not know that a `Box<dyn Error>` is `'static`.
     pub fn authorize<M, V: Decide<M>>(
@@ -187,8 +205,8 @@ impl<S: Stage> AuthorizeGate<S> {
 }
 
 impl Permit {
-    /// Marks the output of a function that ran. A future around the function would do this too, but would be compiled for
-    /// each function.
+    /// Marks the output of a function that ran. A generic future around the function would be compiled for each
+    /// function, so this method only wraps the output.
     pub fn ran<T>(self, output: T) -> Ran<T> {
         Ran(output)
     }

@@ -1,8 +1,8 @@
-//! The channel between a running function and the code that answers its request. The function sends
-//! progress and log messages, asks questions, and learns that its call was cancelled.
+//! The channel between a running function and the code that answers the function's request. Through the channel the
+//! function sends progress and log messages, asks questions, and learns that its call was cancelled.
 //!
-//! Only a call of a function that takes a [`Context`](super::Context), or a type that is made from one, has
-//! a channel.
+//! A call has a channel only if its function takes a [`Context`](super::Context), or a type that is made from a
+//! `Context`.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +25,7 @@ pub(crate) struct Wanted {
     pub(crate) progress: bool,
     /// The least severe level of the log messages. `None` for no log messages.
     pub(crate) level: Option<LogLevel>,
-    /// True if the function may close its stream before the result, because the client resumes the stream then.
+    /// True if the function may close its stream before the result, because the client can resume the stream.
     pub(crate) closing: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Progress {
     pub(crate) message: Option<String>,
 }
 
-/// The next message, as far as there is one.
+/// The next message of a channel, if there is a message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Next {
     /// This message is sent now.
@@ -78,8 +78,8 @@ pub(crate) struct Channel {
     /// The name of the function, for the log.
     name: &'static str,
     wanted: Wanted,
-    /// True for a plain `fn`. It waits on its thread while the client does not read its messages. An
-    /// `async fn` is not polled meanwhile.
+    /// True for a plain `fn`. While the client does not read the messages, a plain `fn` waits on its thread, and an
+    /// `async fn` is not polled.
     waits: bool,
     /// The shortest time between two progress messages.
     interval: Duration,
@@ -95,28 +95,28 @@ pub(crate) struct Channel {
 struct State {
     /// The last reported progress, and the time of the report.
     reported: Option<(f64, Instant)>,
-    /// The progress that is sent next. A newer report replaces an older one.
+    /// The progress that is sent next. A newer report replaces an older report.
     progress: Option<Progress>,
     /// The time of the last progress message.
     sent: Option<Instant>,
     logs: VecDeque<LogMessage>,
     /// The size of the log messages, in bytes.
     bytes: usize,
-    /// True if the function closed its stream, which comes after the log messages and the progress.
+    /// True if the function closed its stream. The stream ends after the log messages and the progress.
     closes: bool,
     /// The number of log messages that were not sent because the queue was full.
     lost: usize,
-    /// True if the body of the function began. A message from before would tell a caller whom `authorize`
-    /// denies that a prompt or a resource exists.
+    /// True if the body of the function has begun. Earlier messages are dropped, because they would show a caller whom
+    /// `authorize` denies that a prompt or a resource exists.
     is_open: bool,
-    /// True if the body of the function waited for something other than an answer. In a plain `fn`, true if the body
-    /// began.
+    /// True if the body of the function has waited for anything but an answer to a question. In a plain `fn`, true if
+    /// the body has begun.
     has_waited: bool,
-    /// True if an `async fn` that has waited is not polled, because its task is not stored yet.
+    /// True if an `async fn` is not polled after it has waited, because its MCP task is not stored yet.
     is_stopped_by_wait: bool,
     /// True if no message can be sent any more.
     is_closed: bool,
-    /// The task of an `async fn` that is not polled until the client has read some messages.
+    /// Wakes the Tokio task of an `async fn` that is not polled until the client has read some messages.
     held: Option<Waker>,
 }
 
@@ -129,8 +129,8 @@ impl State {
         self.logs.len() >= MOST_LOGS || self.bytes >= MOST_BYTES
     }
 
-    /// Returns true if an `async fn` is not polled now. It may send as many messages again before its next
-    /// `await`.
+    /// Returns true if an `async fn` must not be polled. Only half of the queue counts, because the function may fill
+    /// the other half before its next `await`.
     fn is_half_full(&self) -> bool {
         self.logs.len() >= MOST_LOGS / 2 || self.bytes >= MOST_BYTES / 2
     }
@@ -202,7 +202,7 @@ impl Channel {
         self.wanted.level.is_some_and(|least| level >= least)
     }
 
-    /// Sends a log message. In a plain `fn`, waits until there is room for it.
+    /// Sends a log message. A plain `fn` waits until there is room for the message.
     pub(super) fn log(&self, message: LogMessage) {
         let mut state = self.lock();
         while self.waits && state.is_full() && state.accepts_messages() {
@@ -238,7 +238,8 @@ impl Channel {
         self.wanted.is_some()
     }
 
-    /// Reports that the function waits for something other than an answer. Has no effect before its body began.
+    /// Reports that the function waits for anything but an answer to a question. Has no effect before the body of the
+    /// function begins.
     pub(super) fn wait(&self) {
         let mut state = self.lock();
         if state.is_open && !state.has_waited {
@@ -248,7 +249,7 @@ impl Channel {
         }
     }
 
-    /// Stops an `async fn` when it waits for the first time, until [`proceed`](Self::proceed). A plain `fn` cannot be
+    /// Stops an `async fn` at its first wait, until [`proceed`](Self::proceed) is called. A plain `fn` cannot be
     /// stopped.
     pub(crate) fn stop_at_wait(&self) {
         self.lock().is_stopped_by_wait = true;
@@ -265,8 +266,8 @@ impl Channel {
         }
     }
 
-    /// Returns true if the body of the function has waited for something other than an answer. If not, wakes this task
-    /// when it does. Only a call whose messages nobody takes may use this method.
+    /// Returns true if the body of the function has waited for anything but an answer to a question. If not, wakes this
+    /// task when the function does so. Only a call whose messages nobody takes may use this method.
     pub(crate) fn has_waited(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
         self.lock().has_waited
@@ -277,8 +278,8 @@ impl Channel {
         self.cancelled.clone().drop_guard()
     }
 
-    /// Returns the time at which the call times out: `timeout` after its last progress, or after its
-    /// start if it reported none, but at most `longest` after its start.
+    /// Returns the time at which the call times out. This is `timeout` after the last progress report, or after the
+    /// start if there was no report, but at most `longest` after the start.
     pub(super) fn deadline(
         &self,
         start: Instant,
@@ -291,9 +292,8 @@ impl Channel {
         Some(since.checked_add(timeout)?.min(last))
     }
 
-    /// Returns true if the function must not be polled, because the client has not read its messages, or because the
-    /// function is stopped. The
-    /// task of `waker` is woken when it may be polled again.
+    /// Returns true if the function must not be polled, because the client has not read the messages of the function,
+    /// or because the function is stopped. The task of `waker` is woken when the function may be polled again.
     pub(super) fn holds(&self, waker: &Waker) -> bool {
         let mut state = self.lock();
         let is_stopped = state.is_stopped_by_wait && state.has_waited;
@@ -323,7 +323,7 @@ impl Channel {
         }
     }
 
-    /// Takes the next message of a function that has ended. The last progress is sent at once.
+    /// Takes the next message of a function that has ended. The last progress report is sent at once.
     pub(crate) fn rest(&self) -> Option<Message> {
         let mut state = self.lock();
         let log = self.next_log(&mut state);
@@ -347,7 +347,8 @@ impl Channel {
         self.waker.register(waker);
     }
 
-    /// Reports that the call has ended. Later messages are dropped: a plain `fn` may still run after a time-out.
+    /// Reports that the call has ended. Later messages are dropped, because a plain `fn` may still run after a
+    /// time-out.
     pub(super) fn finish(&self) {
         self.lock().is_closed = true;
         self.taken.notify_all();
@@ -406,7 +407,7 @@ impl fmt::Debug for Channel {
 
 /// The largest number of log messages that wait for the client.
 const MOST_LOGS: usize = 256;
-/// The size of the log messages that wait for the client, from which no more are accepted.
+/// When the waiting log messages have this size in bytes, no more messages are accepted.
 const MOST_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]

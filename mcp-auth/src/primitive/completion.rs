@@ -10,11 +10,11 @@ use super::tool_result::IntoToolError;
 /// A request for suggestions: the name of the argument, the text that the user typed so far, and the
 /// arguments that already have a value.
 ///
-/// `#[arg(complete = function(org, db))]` names a completion function. Its first parameter is the
-/// request, and the named injected parameters follow. The function runs after the guard of the prompt or
-/// the resource allowed the caller. The arguments are not read, so `authorize` does not run. A caller
-/// whom the guard denies gets no suggestions. The function is an `fn` or an `async fn`, and returns a
-/// `Vec` of texts, or a `Result` with such a `Vec`. The client gets at most the first 100 texts.
+/// `#[arg(complete = function(org, db))]` names a completion function. The first parameter of the function is the
+/// request, and the named injected parameters follow. The function runs after the guard of the prompt or the resource
+/// allowed the caller. `authorize` does not run, because the server does not read the arguments. A caller whom the
+/// guard denies gets no suggestions. The function is an `fn` or an `async fn`, and returns a `Vec` of texts, or a
+/// `Result` with a `Vec` of texts. The client gets at most the first 100 texts.
 ///
 /// Source: MCP 2026-07-28, server/utilities/completion.
 ///
@@ -73,15 +73,15 @@ impl CompletionRequest {
         &self.argument
     }
 
-    /// Returns the text that the user typed so far. The text may be empty. It comes from the client and
-    /// is not checked.
+    /// Returns the text that the user typed so far. The text may be empty. The server does not check the text, which
+    /// comes from the client.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Returns the value that the user chose for another argument. `None` if the user has not chosen a
-    /// value yet. The value comes from the client and is not checked.
+    /// Returns the value that the user chose for another argument. `None` if the user has not chosen a value yet. The
+    /// server does not check the value, which comes from the client.
     #[must_use]
     pub fn chosen(&self, argument: &str) -> Option<&str> {
         self.chosen.get(argument).map(String::as_str)
@@ -93,7 +93,7 @@ impl CompletionRequest {
 pub struct Suggestions {
     /// At most [`MOST_SUGGESTIONS`].
     pub(crate) values: Vec<String>,
-    /// True if the function returned more suggestions than `values` has.
+    /// True if the function returned more suggestions than `values` contains.
     pub(crate) has_more: bool,
 }
 
@@ -105,7 +105,7 @@ impl Suggestions {
     }
 }
 
-/// Suggestions that are ready: a `Vec` of texts, or a `Result` with such a `Vec`.
+/// A value that a completion function returns: a `Vec` of texts, or a `Result` with a `Vec` of texts.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a completion function",
     label = "must be a `Vec` of texts, or a `Result` with such a `Vec`",
@@ -170,7 +170,7 @@ impl<F: Future<Output: IntoSuggestions> + Send> Suggest<SuggestedLater> for F {
     }
 }
 
-/// Marks suggestions that are ready at once.
+/// Marks suggestions that a completion function returns at once.
 #[derive(Debug)]
 pub struct SuggestedAtOnce(());
 

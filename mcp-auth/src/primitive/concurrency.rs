@@ -31,10 +31,10 @@ impl Concurrency {
     ///
     /// # Errors
     ///
-    /// - The number of calls that may run at once, if that many calls run already.
+    /// - The largest number of running calls, if that many calls already run.
     pub(crate) fn take(self: &Arc<Self>) -> Result<Slot, u32> {
         let one_more = |running| (running < self.most).then_some(running + 1);
-        // `Relaxed` is enough, because threads share only this number.
+        // `Relaxed` is enough, because threads share no other data through this number.
         let entered = self
             .running
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);

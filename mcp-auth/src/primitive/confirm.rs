@@ -12,7 +12,7 @@ use super::form::Form;
 use super::outcome::Failure;
 use super::tool_result::IntoToolError;
 
-/// The types that a question of `confirm` may have: `String`, a `Result` of a `String`, or a future of one of these.
+/// The types that the question of `confirm` may have: `String`, a `Result` of a `String`, or a future of one of these.
 ///
 /// The compiler infers `M`, which distinguishes the implementations.
 #[diagnostic::on_unimplemented(
@@ -70,7 +70,7 @@ impl<F: Future<Output: IntoQuestion> + Send> Ask<Deferred> for F {
     }
 }
 
-/// Asks the person. If the person has not answered yet, the future does not complete, and the run ends.
+/// Asks the person. If the person has not answered yet, the future does not complete, and the run of the function ends.
 pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let channel = cx.channel.as_deref().map(Channel::dialogue);
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;
@@ -84,13 +84,12 @@ pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     }
 }
 
-/// Returns the text without characters that could make the person read another text: control characters, line breaks and
-/// changes of the writing direction. The text may contain arguments, which the model chose.
+/// Returns the text without characters that could make the person read another text: control characters, line breaks,
+/// changes of the writing direction and invisible characters. The text may contain arguments, which the model chose.
 fn shown(text: &str) -> String {
     let plain = text.chars().map(|one| match one {
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' => ' ',
         '\u{2028}' | '\u{2029}' => ' ',
-        one if one.is_control() => ' ',
+        one if one.is_control() || is_invisible(one) => ' ',
         one => one,
     });
     let mut shown: String = plain.clone().take(MOST_CHARACTERS).collect();
@@ -98,6 +97,20 @@ fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Returns true for a character that is not shown, or that only changes how others are shown: the Unicode property
+/// `Default_Ignorable_Code_Point`, which contains the characters that change the writing direction, and the interlinear
+/// annotations (Unicode 17, DerivedCoreProperties.txt).
+fn is_invisible(one: char) -> bool {
+    matches!(
+        one,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
 }
 
 /// The largest length of a question, in characters.
@@ -114,6 +127,28 @@ mod tests {
             shown("Delete a\nb\u{202E}c\u{0}\u{2028}?"),
             "Delete a b c  ?"
         );
+        for hidden in [
+            '\u{AD}',
+            '\u{61C}',
+            '\u{200B}',
+            '\u{200D}',
+            '\u{200E}',
+            '\u{202A}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{206F}',
+            '\u{3164}',
+            '\u{FE0F}',
+            '\u{FEFF}',
+            '\u{FFF9}',
+            '\u{E0041}',
+            '\u{E0100}',
+        ] {
+            assert_eq!(shown(&format!("a{hidden}b")), "a b", "{hidden:?}");
+        }
+        let visible = "Löschen? 删除 حذف מחק नष्ट 🗑 ~";
+        assert_eq!(shown(visible), visible);
         let long = shown(&"x".repeat(1001));
         assert_eq!(long.chars().count(), 1001);
         assert!(long.ends_with("x…"));

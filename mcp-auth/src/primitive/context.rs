@@ -19,12 +19,12 @@ use super::log_level::LogLevel;
 use super::notifier::Notifier;
 use super::state::{State, States};
 
-/// The request that a tool, a prompt or a resource runs for: its caller, the caller's organization and
-/// the server's state.
+/// The request for which a tool, a prompt or a resource runs: its caller, the caller's organization and the server's
+/// state.
 ///
-/// Most functions take `&Caller`, `&Org` or `&State<T>` instead. A function takes `&Context` to check
-/// further permissions at run time ([`has`](Self::has)), or to get the caller, the organization and
-/// the state in one value. A context exists only for a call that the guard allowed. It has no public
+/// Most functions take `&Caller`, `&Org` or `&State<T>` instead. A function takes `&Context` to check further
+/// permissions at run time ([`has`](Self::has)), to send messages, to ask questions, or to get the caller, the
+/// organization and the state in one value. A context exists only for a call that the guard allowed. It has no public
 /// constructor.
 ///
 /// ```
@@ -70,7 +70,7 @@ pub struct Context {
     tool: &'static str,
     states: Arc<States>,
     organizations: Arc<Organizations>,
-    /// Few URLs name an organization, so the box keeps the future of most calls small.
+    /// Boxed, because few URLs name an organization, and the box keeps the future of most calls small.
     url_org: Option<Box<UrlOrg>>,
     /// `None` if the function cannot send messages.
     pub(super) channel: Option<Arc<Channel>>,
@@ -94,8 +94,7 @@ impl Context {
             organizations,
             url_org: (!url_org.is_absent()).then(|| Box::new(url_org.clone())),
             channel,
-            // The counter must be read here, on the task of the request, because the function may
-            // run on another task.
+            // Read the counter on the task of the request, because the function may run on another task.
             #[cfg(feature = "testing")]
             starts: Starts::current(),
         }
@@ -110,10 +109,10 @@ impl Context {
 
     /// Returns the caller's organization, as the guard checked it.
     ///
-    /// `None` in three cases: the caller has no organization; the declaration does not use the
-    /// organization; or the look-up failed, and the guard passed without it, for example
-    /// because a scope met an `any(…)`. A declaration uses the organization if it has
-    /// `require_org`, a permission or a role, or a parameter `&Org` or `Option<&Org>`.
+    /// `None` in three cases: the caller has no organization; the declaration does not use the organization; or the
+    /// look-up failed, and the guard allowed the call without the organization, for example because a scope met an
+    /// `any(…)`. A declaration uses the organization if it has `require_org`, a permission or a role, or a parameter
+    /// `&Org` or `Option<&Org>`.
     #[must_use]
     pub fn org(&self) -> Option<&Org> {
         self.proof.organization()
@@ -122,10 +121,9 @@ impl Context {
     /// Checks at run time whether the caller meets a requirement, as Clerk's `has()` does. Use it
     /// for requirements that depend on the arguments. Write other requirements in the declaration.
     ///
-    /// Features, plans and reverifications come from the token, and only session tokens have them.
-    /// The server looks up the role and the permissions of an OAuth caller, as for a guard. Without
-    /// a secret key, an OAuth caller has no role and no permissions. For a caller that is not a
-    /// user, the result is always `false`.
+    /// Features, plans and reverifications come from the token, and only session tokens contain them. The server looks
+    /// up the role and the permissions of an OAuth caller, as for a guard. Without a secret key, an OAuth caller has no
+    /// role and no permissions. If the caller is not a user, the result is always `false`.
     ///
     /// ```
     /// use mcp_auth::{Context, Check, ToolError, mcp_tool};
@@ -187,14 +185,14 @@ impl Context {
     /// Reports progress to the client: `done` of `total`, with a message for the user. `total` is `None` if
     /// the function does not know it, and `message` may be `None`.
     ///
-    /// The client gets the progress only if its request has a progress token, and accepts a stream of
-    /// events. Otherwise nothing is sent, and the function need not check that. `done` must increase. The
-    /// server ignores a value that is not greater than the last value, and a value that is not finite. It
-    /// sends at most one message in [`progress_interval`](crate::ServerBuilder::progress_interval): the
-    /// newest. The last message is always sent, before the result.
+    /// The client gets the progress only if its request has a progress token, and accepts a stream of events. Otherwise
+    /// the method sends nothing, so the function need not check this. `done` must increase. The server ignores a value
+    /// that is not greater than the last value, and a value that is not finite. It sends at most one message in
+    /// [`progress_interval`](crate::ServerBuilder::progress_interval): the newest. The last message is always sent,
+    /// before the result.
     ///
-    /// The method returns at once. A report that `authorize` or a [`FromContext`](crate::FromContext) makes is
-    /// ignored, because the call may still be denied.
+    /// The method returns at once. The server ignores a report that `authorize` or a
+    /// [`FromContext`](crate::FromContext) makes, because the call may still be denied.
     ///
     /// If the declaration has `extend_on_progress`, each report also extends the time-out of the call.
     ///
@@ -244,17 +242,17 @@ impl Context {
     /// Sends a log message to the client. `logger` names the part of the application that the message comes
     /// from, and may be `None`. `data` is any value that can be written as JSON.
     ///
-    /// The client gets the message only if the client asked for messages of this level, and accepts a stream
-    /// of events. A modern client asks in each request. A client of an older revision asks with
-    /// `logging/setLevel`; the level then holds for all calls of this user with this client and the same
-    /// organization in the token. The message goes to the client and nowhere else, so it must contain nothing
+    /// The client gets the message only if the client asked for messages of this level, and accepts a stream of events.
+    /// A modern client asks in each request. A client of an older revision asks with `logging/setLevel`. In a session
+    /// the level then holds for the session. Without a session it holds for all calls of this user with this client and
+    /// the same organization in the token. The message goes to the client and nowhere else, so it must contain nothing
     /// that the caller may not know.
     ///
-    /// In an `async fn` the method returns at once. If the client does not read the messages, the server stops
-    /// the function at its next `await` until the client has read some. An `async fn` can send 128 messages, or
-    /// 128 KiB, without an `await`. Further messages may be dropped; the server logs their number. In a plain
-    /// `fn` the method waits while 256 messages or 256 KiB are unread. A message that `authorize` or a
-    /// [`FromContext`](crate::FromContext) sends is dropped, because the call may still be denied.
+    /// In an `async fn` the method returns at once. If the client does not read the messages, the server stops the
+    /// function at its next `await` until the client has read some messages. An `async fn` can send 128 messages, or
+    /// 128 KiB, without an `await`. Further messages may be dropped; the server logs their number. In a plain `fn` the
+    /// method waits while 256 messages or 256 KiB are unread. The server drops a message that `authorize` or a
+    /// [`FromContext`](crate::FromContext) sends, because the call may still be denied.
     ///
     /// ```
     /// use mcp_auth::{Context, LogLevel, mcp_tool};
@@ -305,14 +303,13 @@ impl Context {
         }
     }
 
-    /// Ends the connection of a client that waits for the result, and not the call: the client connects again after a
-    /// second, and gets the messages and the result that it has missed. A function that runs for minutes can so free
-    /// its connection, before a proxy ends it.
+    /// Ends the connection of a client that waits for the result, but not the call. The client connects again after a
+    /// second, and gets the messages and the result that it has missed. In this way a function that runs for minutes can
+    /// end its connection before a proxy does.
     ///
-    /// Does nothing unless the client has a session
-    /// ([`legacy_sessions`](crate::ServerBuilder::legacy_sessions)) of MCP 2025-11-25 and accepts a stream of events.
-    /// Every other client waits for the result as usual. The method returns at once. Messages that the function sent
-    /// before arrive before the connection ends.
+    /// Does nothing unless the client has a session ([`legacy_sessions`](crate::ServerBuilder::legacy_sessions)) of MCP
+    /// 2025-11-25 and accepts a stream of events. All other clients wait for the result as usual. The method returns at
+    /// once. The connection ends only after the messages that the function has already sent.
     ///
     /// ```
     /// use std::time::Duration;
@@ -335,11 +332,11 @@ impl Context {
         }
     }
 
-    /// Returns true if the result of the function will not be used: a modern client closed the connection, the
-    /// call timed out, or the function ended at a [question](Self::elicit).
+    /// Returns true if nobody will use the result of the function: a modern client closed the connection, the call
+    /// timed out, or the function ended at a [question](Self::elicit).
     ///
-    /// An `async fn` ends at its next `await` then, so it need not ask. A plain `fn` continues on its thread,
-    /// and can end early by asking.
+    /// The server then ends an `async fn` at its next `await`, so an `async fn` need not call this method. A plain `fn`
+    /// continues on its thread, and can call this method to end early.
     ///
     /// ```
     /// use mcp_auth::{Context, mcp_tool};
@@ -365,9 +362,9 @@ impl Context {
         channel.is_some_and(|channel| channel.cancelled().is_cancelled())
     }
 
-    /// Returns a future that completes when the call is cancelled, as [`is_cancelled`](Self::is_cancelled)
-    /// explains. It never completes if the function ends by itself. A task that the function started can
-    /// wait for it.
+    /// Returns a future that completes when the call is cancelled; [`is_cancelled`](Self::is_cancelled) lists the
+    /// cases. The future never completes if the function ends by itself. A Tokio task that the function started can
+    /// wait for this future.
     ///
     /// ```
     /// use mcp_auth::{Context, mcp_tool};
@@ -394,7 +391,7 @@ impl Context {
         Cancelled(Box::pin(token.cancelled_owned()))
     }
 
-    /// Returns the notifier of the server, which tells subscribed clients that something changed. A function
+    /// Returns the notifier of the server, with which a function notifies subscribed clients of a change. A function
     /// usually takes `&Notifier` instead.
     #[must_use]
     pub fn notifier(&self) -> &Notifier {
@@ -414,8 +411,8 @@ impl Context {
 
     /// Returns the server's state of type `T`. `None` if the server has no such state.
     ///
-    /// The server checks at start-up that the state of every parameter `&State<T>` is set. It
-    /// cannot check that for this method.
+    /// At start-up the server checks that the state of every parameter `&State<T>` is set. It cannot check the state
+    /// that a function gets with this method.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
         self.states.get()
@@ -435,8 +432,8 @@ impl Future for Cancelled {
     }
 }
 
-/// Records that the body of the function starts now. From here on nothing can refuse the call, and the function may send
-/// messages.
+/// Records that the body of the function starts now. After this point nothing can refuse the call, and the function may
+/// send messages.
 pub fn started(cx: &Context) {
     if let Some(channel) = &cx.channel {
         channel.open();

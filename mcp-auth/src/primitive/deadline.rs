@@ -8,8 +8,8 @@ use futures_util::future::{Either, select};
 use futures_util::poll;
 use tokio::time::{Instant, sleep_until};
 
-/// Returns the output of the work, or `None` if the limit passes first. If the work completes at
-/// the first poll, no timer is set.
+/// Returns the output of the work, or `None` if the work takes longer than the limit. If the work completes at the
+/// first poll, no timer is set.
 pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
     match poll!(work.as_mut()) {
         Poll::Ready(output) => Some(output),
@@ -17,8 +17,8 @@ pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) ->
     }
 }
 
-/// Returns the output of the work, or `None` if a time passes first that may move while the work runs.
-/// `deadline` returns the time, or `None` for a time too far in the future.
+/// Returns the output of the work, or `None` if a deadline passes first. The deadline may move while the work runs.
+/// `deadline` returns it, or `None` for a time too far in the future.
 pub(crate) async fn within_moving<F: Future>(
     deadline: impl Fn() -> Option<Instant>,
     mut work: Pin<&mut F>,

@@ -17,7 +17,7 @@ use super::uri_template::UriPart;
 pub struct Declaration {
     /// The name in the protocol.
     pub name: &'static str,
-    /// Whether this is a tool, a prompt or a resource, with the data that only this kind has.
+    /// The kind (tool, prompt or resource), with the data that only this kind has.
     pub kind: Kind,
     /// The name that people see.
     pub title: Option<&'static str>,
@@ -42,8 +42,8 @@ pub struct Declaration {
     pub concurrency: Option<u32>,
     /// The time-out in seconds. `None` for the time-out of the server.
     pub timeout: Option<u64>,
-    /// The longest time in seconds to which reports of progress extend the time-out. `None` if they do
-    /// not extend it.
+    /// The longest time in seconds to which reports of progress extend the time-out. `None` if reports do not extend
+    /// the time-out.
     pub extend_on_progress: Option<u64>,
     /// True for a plain `fn`, which needs a thread of its own.
     pub blocking: bool,
@@ -57,7 +57,7 @@ pub struct Declaration {
     pub location: &'static Location<'static>,
 }
 
-/// Whether a declaration is a tool, a prompt or a resource, with the data that only this kind has.
+/// The kind of a declaration (tool, prompt or resource), with the data that only this kind has.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A prompt: `prompts/get` runs the function.
@@ -69,7 +69,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns true if a person must confirm each call. Only tools can ask for that.
+    /// Returns true if a person must confirm each call. Only a tool can require a confirmation.
     pub(crate) fn confirms(&self) -> bool {
         match self {
             Self::Tool(tool) => tool.confirms,
@@ -113,7 +113,7 @@ pub struct ToolTraits {
     pub lenient: bool,
     /// True if a person must confirm each call.
     pub confirms: bool,
-    /// Whether calls run as tasks. `None` if no call does.
+    /// Whether calls run as tasks. `None` if no call runs as a task.
     pub task: Option<TaskSupport>,
     /// The arguments that clients repeat in headers.
     pub mirrored: &'static [MirroredArgument],
@@ -181,7 +181,7 @@ pub struct Icon {
     pub mime_type: Option<&'static str>,
     /// `48x48`, or `any`.
     pub sizes: &'static [&'static str],
-    /// The background that the picture is made for: `light` or `dark`.
+    /// The background for which the picture is made: `light` or `dark`.
     pub theme: Option<&'static str>,
 }
 
@@ -198,11 +198,10 @@ pub enum MetaValue {
     Text(&'static str),
 }
 
-/// The origin of the arguments type.
+/// How the arguments of a function are read.
 #[derive(Clone, Copy, Debug)]
 pub enum ArgumentsForm {
-    /// The attribute generated the type from the parameters. The type itself refuses unknown
-    /// fields.
+    /// The attribute generated a struct from the parameters. The struct itself refuses unknown fields.
     Generated,
     /// The application's own struct, taken with `#[arg(flatten)]`. The schema names the fields of
     /// the struct.
@@ -222,7 +221,7 @@ pub struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) location: &'static Location<'static>,
     pub(crate) needs: fn(&mut RequiredState),
-    /// True if the value is equal for all callers.
+    /// True if the value is the same for all callers.
     pub(crate) shared: bool,
     /// True if the value gives access to the [`Context`](crate::Context).
     pub(crate) uses_context: bool,
@@ -232,8 +231,8 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The requirements that the parameter adds to the guard, and the requirements without which
-    /// the parameter or a part of it is `None`.
+    /// The requirements that the parameter adds to the guard, and the requirements without which the parameter or a
+    /// part of the parameter is `None`.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let parts = self.parts.iter().chain(self.optional).copied().flatten();
         self.requires.iter().chain(parts).copied()

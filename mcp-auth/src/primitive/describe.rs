@@ -51,8 +51,8 @@ pub(super) fn describe(
     item
 }
 
-/// Returns the arguments of a prompt in the order of the parameters, followed by the fields of a struct
-/// in the order of its schema. MCP 2026-07-28, server/prompts.
+/// Returns the arguments of a prompt in the order of the parameters. The fields of a flattened struct follow in the
+/// order of its schema. MCP 2026-07-28, server/prompts.
 fn prompt_arguments(prompt: &PromptTraits, schema: &Value) -> Value {
     let properties = schema.get("properties").and_then(Value::as_object);
     let required = schema.get("required").and_then(Value::as_array);
@@ -112,8 +112,8 @@ fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     Value::Object(present.collect())
 }
 
-/// Adds the security schemes to the top level of the tool, and to its `_meta` for SDKs that drop
-/// unknown members. In `_meta` they replace a member of the same name from the declaration.
+/// Adds the security schemes to the top level of the tool. Also adds them to `_meta`, for SDKs that drop unknown
+/// members. In `_meta` they replace a member of the same name from the declaration.
 fn publish(tool: &mut Map<String, Value>, schemes: &[SecurityScheme]) {
     if schemes.is_empty() {
         return;

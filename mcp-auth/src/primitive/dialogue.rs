@@ -1,7 +1,7 @@
 //! The questions that a running function asks the client, and the client's answers.
 //!
-//! A question that has no answer yet ends the run. The server sends the question to the client, and runs the
-//! function again when the answer has come. The function then finds the answer at the same question.
+//! A question without an answer ends the run of the function. The server sends the question to the client, and runs the
+//! function again when the answer has arrived. The function then gets the answer at the same question.
 //!
 //! Source: MCP 2026-07-28, basic/patterns/mrtr.
 
@@ -27,7 +27,7 @@ pub(crate) struct Dialogue {
     state: Mutex<State>,
 }
 
-/// The client of a request, as far as a function may ask it.
+/// The data about the client of a request that questions need.
 #[derive(Clone)]
 pub(crate) enum Client {
     /// The capabilities that the request declares, as JSON. Empty if it declares none.
@@ -51,6 +51,18 @@ pub(crate) struct Given {
     pub(crate) rounds: u32,
     /// True if the client continues an earlier request.
     pub(crate) continues: bool,
+    pub(crate) code: GivenCode,
+}
+
+/// The code with which a client that cannot ask a person confirms the call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum GivenCode {
+    #[default]
+    Absent,
+    /// The code agrees to the question that it was made for.
+    Accepted,
+    /// The code is not for this call, has expired, or was used before.
+    Refused,
 }
 
 /// An answer of the client.
@@ -58,13 +70,24 @@ pub(crate) struct Given {
 pub(crate) struct Answer {
     /// The question that was answered. `None` if the client sent the answer before the server asked.
     pub(crate) question: Option<QuestionId>,
-    /// The result of the client, as it sent it.
+    /// The answer, as the client sent it.
     pub(crate) value: Value,
 }
 
-/// Identifies a question by its content, so that an answer is not taken for the answer to another question.
+/// A digest of the content of a question. It prevents that the answer to one question is taken for the answer to
+/// another question.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct QuestionId(String);
+
+impl QuestionId {
+    pub(crate) fn new(id: String) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A question for the client.
 #[derive(Clone, Debug)]
@@ -74,8 +97,8 @@ pub(crate) struct Question {
     pub(crate) params: Params,
 }
 
-/// The parameters of a question. The order of the members is kept, because a client shows the fields of a form in the
-/// order of its schema.
+/// The parameters of a question. The members keep their order, because a client shows the fields of a form in the order
+/// of the schema.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Params {
@@ -85,7 +108,7 @@ pub(crate) enum Params {
         message: String,
         requested_schema: Box<RawValue>,
     },
-    /// The parameters of a request to the client itself.
+    /// The parameters of a request to the client itself, not to a person.
     Other(Map<String, Value>),
     Url {
         mode: &'static str,
@@ -94,22 +117,22 @@ pub(crate) enum Params {
     },
 }
 
-/// The ability that a client needs for a question.
+/// The ability that a client needs for a kind of question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ability {
-    /// To let a person fill in a form.
+    /// The client can let a person fill in a form.
     Form,
-    /// To list the roots of the client.
+    /// The client can list its roots.
     Roots,
-    /// To ask the client's model.
+    /// The client can ask its model.
     Sampling,
-    /// To let a person open a URL.
+    /// The client can let a person open a URL.
     Url,
 }
 
 /// The kinds of questions that a client can answer, as it declared them.
 ///
-/// [`Context::client`](super::Context::client) returns the value. Source: MCP 2026-07-28, client/elicitation,
+/// [`Context::client`](super::Context::client) returns this value. Source: MCP 2026-07-28, client/elicitation,
 /// capabilities.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -124,19 +147,19 @@ pub struct ClientAbilities {
     pub roots: bool,
 }
 
-/// The end of a run that needs answers.
+/// The questions and answers of a run that ended because it needs answers.
 #[derive(Debug)]
 pub(crate) struct Asking {
     /// The questions, by name.
     pub(crate) questions: BTreeMap<String, Question>,
     /// The answers that this run used.
     pub(crate) answered: BTreeMap<String, Answer>,
-    /// The number of runs that ended with a question, with this run.
+    /// The number of runs that ended with a question, including this run.
     pub(crate) rounds: u32,
     pub(crate) client: ClientAbilities,
 }
 
-/// A mistake of a function that asks.
+/// A mistake of a function that asks a question.
 #[derive(Debug, Error)]
 pub(super) enum Misuse {
     #[error("a question can be asked only in the body of a tool, a prompt or a resource")]
@@ -149,9 +172,9 @@ pub(super) enum Misuse {
 
 #[derive(Default)]
 struct State {
-    /// True if the body of the function began.
+    /// True if the body of the function has begun.
     is_open: bool,
-    /// The number of questions without a name of their own.
+    /// The number of questions of this run to which the function gave no name.
     unnamed: u32,
     /// All questions of this run.
     asked: BTreeMap<String, QuestionId>,
@@ -161,7 +184,7 @@ struct State {
 
 impl Question {
     pub(super) fn new(ability: Ability, params: Params) -> Self {
-        // Parameters that the server makes can always be written.
+        // The server itself makes these parameters, so they can always be written as JSON.
         let content = serde_json::to_vec(&(ability.method(), &params)).unwrap_or_default();
         let digest = digest(&SHA256, &content);
         let short = digest.as_ref().get(..16).unwrap_or_default();
@@ -169,6 +192,14 @@ impl Question {
             id: QuestionId(URL_SAFE_NO_PAD.encode(short)),
             ability,
             params,
+        }
+    }
+
+    /// Returns the text for the person. Empty for a question to the client itself.
+    pub(crate) fn message(&self) -> &str {
+        match &self.params {
+            Params::Form { message, .. } | Params::Url { message, .. } => message,
+            Params::Other(_) => "",
         }
     }
 
@@ -186,8 +217,35 @@ impl Question {
     }
 }
 
+impl Given {
+    /// Takes a code of the client as the agreement to this question of `confirm`.
+    pub(crate) fn confirm(&mut self, question: QuestionId) {
+        let question = Some(question);
+        let value = json!({ "action": "accept" });
+        self.answers
+            .insert(CONFIRM.to_owned(), Answer { question, value });
+        self.code = GivenCode::Accepted;
+    }
+}
+
+impl Client {
+    pub(crate) fn abilities(&self) -> ClientAbilities {
+        match self {
+            Self::Declared(capabilities) => ClientAbilities::read(capabilities),
+            Self::Known(client) => *client,
+        }
+    }
+}
+
+impl Asking {
+    /// Returns the question of `confirm`. `None` if the function asks something else.
+    pub(crate) fn confirmation(&self) -> Option<&Question> {
+        self.questions.get(CONFIRM)
+    }
+}
+
 impl Ability {
-    /// The method of the question.
+    /// Returns the MCP method of the question.
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Form | Self::Url => "elicitation/create",
@@ -220,7 +278,7 @@ impl ClientAbilities {
         };
         let url = elicits("url");
         Self {
-            // An empty object stands for forms (MCP 2026-07-28, client/elicitation, capabilities).
+            // An empty object means that the client supports forms (MCP 2026-07-28, client/elicitation, capabilities).
             form: elicits("form") || has("elicitation") && !url,
             url,
             sampling: has("sampling"),
@@ -251,22 +309,29 @@ impl Dialogue {
         self.given.continues || !self.given.answers.is_empty()
     }
 
-    pub(super) fn client(&self) -> ClientAbilities {
-        match &self.given.client {
-            Client::Declared(capabilities) => ClientAbilities::read(capabilities),
-            Client::Known(client) => *client,
-        }
+    pub(crate) fn code(&self) -> GivenCode {
+        self.given.code
     }
 
-    /// Reports that the body of the function begins. Earlier questions are errors, because the call may still
-    /// be denied.
+    /// Notes that the code of the client does not confirm the call, because it was used before.
+    pub(crate) fn refuse_code(&mut self) {
+        self.given.answers.remove(CONFIRM);
+        self.given.code = GivenCode::Refused;
+    }
+
+    pub(super) fn client(&self) -> ClientAbilities {
+        self.given.client.abilities()
+    }
+
+    /// Reports that the body of the function begins. Earlier questions are errors, because the call may still be
+    /// denied.
     pub(super) fn open(&self) {
         self.lock().is_open = true;
     }
 
-    /// Returns the answer to a question, as `read` understands it. If there is no answer that `read` accepts, the
-    /// future never completes, and the run ends. `read` returns what is wrong with an answer, in words for the
-    /// person.
+    /// Returns the answer to a question, converted by `read`. If there is no answer, or `read` does not accept the
+    /// answer, the future never completes, and the run ends. The error of `read` tells the person what is wrong with
+    /// the answer.
     ///
     /// # Errors
     ///
@@ -287,20 +352,25 @@ impl Dialogue {
         }
     }
 
-    /// Asks the person before the body of the function begins. Only an answer to this question counts, which the server
-    /// asked in an earlier round.
+    /// Asks the person before the body of the function begins. An answer counts only if the server asked this question
+    /// in an earlier round.
     pub(super) async fn confirm<A>(
         &self,
         question: Question,
         read: impl FnOnce(&Value) -> Result<A, String>,
     ) -> Result<A, ToolError> {
+        let question = match self.given.code {
+            GivenCode::Refused => question.asked_again(REFUSED_CODE),
+            GivenCode::Absent | GivenCode::Accepted => question,
+        };
         match self.answer(Some(CONFIRM), question, true, read)? {
             Some(answer) => Ok(answer),
             None => pending().await,
         }
     }
 
-    /// If `was_asked` is true, an answer counts only if the server asked the question in an earlier round.
+    /// Returns the answer to a question. If `was_asked` is true, an answer counts only if the server asked the question
+    /// in an earlier round.
     fn answer<A>(
         &self,
         name: Option<&str>,
@@ -336,7 +406,7 @@ impl Dialogue {
         Ok(None)
     }
 
-    /// Returns the questions that have no answer. `None` if the function does not wait for an answer.
+    /// Returns the questions without an answer. `None` if the function does not wait for an answer.
     pub(super) fn asking(&self) -> Option<Asking> {
         let mut state = self.lock();
         if state.waiting.is_empty() {
@@ -358,7 +428,7 @@ impl Dialogue {
 }
 
 impl State {
-    /// Returns the name of the next question without a name of its own. The name is its position in the
+    /// Returns the name of the next question to which the function gives no name: the position of the question in the
     /// function.
     fn next_name(&mut self) -> String {
         self.unnamed += 1;
@@ -366,7 +436,7 @@ impl State {
     }
 }
 
-/// Shows no answers, because they may be personal.
+/// Prints no answers, because answers may be personal.
 impl std::fmt::Debug for Given {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Given")
@@ -376,7 +446,7 @@ impl std::fmt::Debug for Given {
     }
 }
 
-/// Shows no answer, because it may be personal.
+/// Prints no answer, because the answer may be personal.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer")
@@ -385,7 +455,7 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// Shows no answers, because they may be personal.
+/// Prints no answers, because answers may be personal.
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
@@ -396,6 +466,7 @@ impl std::fmt::Debug for State {
 
 /// The name of the question of `confirm`.
 const CONFIRM: &str = "confirm";
+const REFUSED_CODE: &str = "the code is not for this call, has expired, or was used before.";
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use super::form::{Form, FormSchema};
 
 /// The answer of a person to a question.
 ///
-/// [`Elicit::answer`] and [`ElicitUrl::answer`] return it. Source: MCP 2026-07-28, client/elicitation, response
+/// [`Elicit::answer`] and [`ElicitUrl::answer`] return this value. Source: MCP 2026-07-28, client/elicitation, response
 /// actions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer<T = ()> {
@@ -38,7 +38,7 @@ impl<T> Answer<T> {
     ///
     /// # Errors
     ///
-    /// - The person declined or cancelled. The text for the model says which.
+    /// - The person declined or cancelled. The text for the model says which of the two happened.
     pub fn accepted(self) -> Result<T, ToolError> {
         match self {
             Self::Accepted(value) => Ok(value),
@@ -50,9 +50,9 @@ impl<T> Answer<T> {
     }
 }
 
-/// A question with a form for a person. Awaiting it returns the filled-in form.
+/// A question with a form for a person. Awaiting the question returns the filled-in form.
 ///
-/// [`Context::elicit`] makes it.
+/// [`Context::elicit`] makes this question.
 #[derive(Debug)]
 #[must_use = "a question is asked only if it is awaited"]
 pub struct Elicit<'a, T> {
@@ -62,9 +62,9 @@ pub struct Elicit<'a, T> {
     form: PhantomData<fn() -> T>,
 }
 
-/// A question with a form that is known only at run time. Awaiting it returns the filled-in form.
+/// A question with a form that is known only at run time. Awaiting the question returns the filled-in form.
 ///
-/// [`Context::elicit_with`] makes it.
+/// [`Context::elicit_with`] makes this question.
 #[derive(Debug)]
 #[must_use = "a question is asked only if it is awaited"]
 pub struct ElicitForm<'a> {
@@ -74,9 +74,9 @@ pub struct ElicitForm<'a> {
     name: Option<&'a str>,
 }
 
-/// A question that asks a person to open a URL. Awaiting it completes if the person agreed.
+/// A question that asks a person to open a URL. Awaiting the question completes if the person agreed.
 ///
-/// [`Context::elicit_url`] makes it.
+/// [`Context::elicit_url`] makes this question.
 #[derive(Debug)]
 #[must_use = "a question is asked only if it is awaited"]
 pub struct ElicitUrl<'a> {
@@ -90,18 +90,17 @@ impl Context {
     /// Asks the person at the client to fill in a form, and returns the filled-in form. `message` tells the person why
     /// the server asks. `T` is a type with the attribute [`form`](macro@crate::form).
     ///
-    /// While the question has no answer, the future does not complete, and **the function ends there**. The client shows
-    /// the question to the person, and sends the request again with the answer. The server then runs the function from
-    /// its beginning, and the future completes with the answer. So everything before the question runs again: let a
-    /// function ask before it changes anything. Questions that are awaited together, for example with
-    /// `tokio::join!`, are asked together.
+    /// While the question has no answer, the future does not complete, and **the function ends there**. The client
+    /// shows the question to the person, and sends the request again with the answer. The server then runs the function
+    /// from its beginning, and the future completes with the answer. Everything before the question therefore runs
+    /// again, so let a function ask before it changes anything. If a function awaits several questions together, for
+    /// example with `tokio::join!`, the client gets them together.
     ///
-    /// The second run must ask the same question: the same message, the same form and the same
-    /// [name](Elicit::named). Otherwise the person is asked again. The server checks the answer against the form. If the
-    /// answer does not fit, the person is asked again, and the message then says what is wrong.
+    /// The second run must ask the same question: the same message, the same form and the same [name](Elicit::named).
+    /// Otherwise the server asks the person again. The server checks the answer against the form. If the answer does
+    /// not fit, the server asks the person again, with a message that says what is wrong.
     ///
-    /// The answer comes through the client, so it says what the client says that the person said. Decide rights by the
-    /// guard, not by an answer.
+    /// The answer comes from the client, which can invent an answer. Decide rights by the guard, not by an answer.
     ///
     /// ```
     /// use mcp_auth::{Context, ToolError, form, mcp_tool};
@@ -148,8 +147,9 @@ impl Context {
     /// - Another question of the function has the same name. The error is internal.
     ///
     /// If the client cannot ask a person, the function does not continue, and the request gets the JSON-RPC error
-    /// -32021, which names the missing capability. A client of an older revision gets a failed result instead, or the
-    /// error -32603 for a prompt or a resource. [`client`](Self::client) says in advance what the client can do.
+    /// -32021, which names the missing capability. A client of an older revision gets a failed result for a tool, and
+    /// the error -32603 for a prompt or a resource. A function can call [`client`](Self::client) first, to learn what
+    /// the client can do.
     ///
     /// Source: MCP 2026-07-28, client/elicitation and basic/patterns/mrtr.
     pub fn elicit<'a, T: Form>(&'a self, message: impl Into<Cow<'a, str>>) -> Elicit<'a, T> {
@@ -210,9 +210,10 @@ impl Context {
         }
     }
 
-    /// Asks the person at the client to open a URL, for something that must not pass through the client: a password, a
-    /// payment, or the sign-in at another service. Awaiting the question completes if the person agreed to open the URL.
-    /// It does not wait until the person has finished there; look that up where the page stored it.
+    /// Asks the person at the client to open a URL. Use this for anything that must not pass through the client: a
+    /// password, a payment, or the sign-in at another service. Awaiting the question completes when the person agrees
+    /// to open the URL. It does not wait until the person has finished on the page. Look up the outcome where the page
+    /// stored it.
     ///
     /// The function runs again for the answer, as [`elicit`](Self::elicit) explains.
     ///
@@ -260,7 +261,7 @@ impl Context {
         }
     }
 
-    /// Returns which kinds of questions the client can answer.
+    /// Returns the kinds of questions that the client can answer.
     ///
     /// ```
     /// use mcp_auth::{Context, mcp_tool};
@@ -290,15 +291,15 @@ impl Context {
 }
 
 impl<'a, T: Form> Elicit<'a, T> {
-    /// Gives the question a name, which identifies its answer. By default the name is the position of the question in
-    /// the function: `question-1`, `question-2` and so on. Name a question if the function may ask its questions in
-    /// another order when it runs again.
+    /// Gives the question a name. The answer to a question is found by this name. By default the name is the position
+    /// of the question in the function: `question-1`, `question-2` and so on. Name a question if the function may ask
+    /// its questions in another order when it runs again.
     pub fn named(mut self, name: &'a str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Returns what the person did, so that the function can handle a refusal.
+    /// Returns the answer of the person, so that the function can handle a refusal.
     ///
     /// ```
     /// use mcp_auth::{Answer, Context, ToolError, mcp_tool};
@@ -340,7 +341,7 @@ impl<'a> ElicitForm<'a> {
         self
     }
 
-    /// Returns what the person did.
+    /// Returns the answer of the person.
     ///
     /// # Errors
     ///
@@ -368,7 +369,7 @@ impl<'a> ElicitUrl<'a> {
         self
     }
 
-    /// Returns what the person did.
+    /// Returns the answer of the person.
     ///
     /// # Errors
     ///
@@ -408,7 +409,7 @@ pub(super) fn form(message: &str, schema: &FormSchema) -> Question {
     Question::new(Ability::Form, params)
 }
 
-/// Reads the result of `elicitation/create`. The error tells the person what is wrong.
+/// Reads the result of `elicitation/create`. The error tells the person what is wrong with the answer.
 pub(super) fn read<T, E: std::fmt::Display>(
     answer: &Value,
     form: impl FnOnce(&Map<String, Value>) -> Result<T, E>,

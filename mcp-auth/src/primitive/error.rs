@@ -1,10 +1,10 @@
-//! The error of a tool, a prompt or a resource. It separates the text for the client from the details
-//! for the log.
+//! The error of a tool, a prompt or a resource. The error separates the text for the client from the details for the
+//! log.
 //!
-//! [`ToolError::new`] makes a *public* error: the client reads its text. `?` turns any other error
-//! into an *internal* error: the client reads a fixed sentence with an error id, and the log has
-//! the details under that id. `?` makes an internal error from a text too. So the text of another
-//! library's error never reaches a client by accident.
+//! [`ToolError::new`] makes a *public* error: the client reads its text. `?` turns any other error into an *internal*
+//! error: the client reads a fixed sentence with an error id, and the log has the details under this id. If the other
+//! error is a text, `?` makes an internal error too, so the text of another library's error never reaches a client by
+//! accident.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -34,10 +34,9 @@ use super::log_name::LogName;
 /// }
 /// ```
 ///
-/// `?` makes an internal error from a text too, because a text converts like any other error.
-/// `Err("…")?` compiles, but the client gets `Internal error`, and only the log has the text. If your
-/// function or an `authorize` function has a text as its error, convert the text with
-/// `.map_err(ToolError::new)`.
+/// If an error is a text, `?` also makes an internal error, because a text converts like any other error. `Err("…")?`
+/// compiles, but the client gets `Internal error`, and only the log has the text. If your function or an `authorize`
+/// function has a text as its error, convert the text with `.map_err(ToolError::new)`.
 ///
 /// The type does not implement [`std::error::Error`], so that `?` can convert every error.
 /// `Display` writes the text for the client, and `Debug` writes the details.
@@ -52,8 +51,7 @@ enum Repr {
     },
     Internal {
         source: BoxError,
-        /// True if the error was made from a text. The author may have meant the text for the
-        /// model.
+        /// True if the error was made from a text. The author of the function may have meant the text for the model.
         is_text: bool,
     },
     /// The token needs these scopes for this call.
@@ -63,8 +61,7 @@ enum Repr {
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl ToolError {
-    /// Makes an error whose text the client, and so the model, reads unchanged. The server does not
-    /// log the error.
+    /// Makes an error whose text the client and its model read unchanged. The server does not log the error.
     ///
     /// ```
     /// use mcp_auth::ToolError;
@@ -82,21 +79,21 @@ impl ToolError {
         })
     }
 
-    /// Makes the denial of a call that needs more OAuth scopes than the declaration requires, because of its arguments
-    /// or of what the function looked up.
+    /// Makes the denial of a call that needs more OAuth scopes than the declaration requires. Use this error if the
+    /// additional scopes depend on the arguments or on data that the function looked up.
     ///
-    /// The client gets the answer of a declared `scope`: HTTP 403 with a challenge that names every scope that the call
-    /// needs, scopes of the guard and of the server included. After two challenges for the same scopes within five
-    /// minutes, and for a token that is not an OAuth token, a tool answers with an `isError` result, and a prompt and a
-    /// resource with a JSON-RPC error. A caller without a token gets 401.
+    /// The client gets the same response as for a missing declared `scope`: HTTP 403 with a challenge. The challenge
+    /// names every scope that the call needs, including the scopes of the guard and of the server. After two challenges
+    /// for the same scopes within five minutes, and for a token that is not an OAuth token, a tool answers with an
+    /// `isError` result, and a prompt and a resource with a JSON-RPC error. A caller without a token gets 401.
     ///
-    /// The list has 1 to 16 scopes of at most 128 bytes (RFC 6749 section 3.3). Any other list is an internal error. The
-    /// order and repetitions do not matter. Never take a scope from the arguments: the client would choose the text of
-    /// the challenge.
+    /// The list has 1 to 16 scopes of at most 128 bytes (RFC 6749 section 3.3). Any other list is an internal error.
+    /// The order and repetitions do not matter. Never take a scope from the arguments: the client could then choose the
+    /// text of the challenge.
     ///
-    /// Return this error before the function changes anything: the client calls again with a new token. Scopes that do
-    /// not depend on the call belong in the declaration, as `scope = "…"`: the server then checks them before it reads
-    /// the arguments.
+    /// Return this error before the function changes anything, because the client calls again with a new token. Declare
+    /// scopes that do not depend on the call as `scope = "…"` instead: the server then checks them before it reads the
+    /// arguments.
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError, mcp_tool};
@@ -127,7 +124,7 @@ impl ToolError {
     /// Source: MCP 2026-07-28, basic/authorization, "Scope challenge handling".
     #[must_use]
     pub fn needs_scopes<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
-        // Challenges are counted for each list of scopes, so the list has one order and no repetitions.
+        // Challenges are counted for each list of scopes, so the list is sorted and has no repetitions.
         let mut distinct = BTreeSet::new();
         for scope in scopes.into_iter().map(Into::into) {
             let fits = scope.len() <= LONGEST_SCOPE && is_scope(scope.as_bytes());
@@ -154,7 +151,7 @@ impl ToolError {
     ///
     /// # Errors
     ///
-    /// - The error itself, if it is another one.
+    /// - The error itself, if it does not come from `needs_scopes`.
     pub(crate) fn into_scopes(self) -> Result<Vec<String>, Self> {
         match self.0 {
             Repr::NeedsScopes(scopes) => Ok(scopes),
@@ -196,7 +193,7 @@ impl ToolError {
 
 impl<E: Into<BoxError>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        // No trait distinguishes a text from other errors, so the name of the type decides.
+        // No trait distinguishes a text from other errors, so this function looks at the name of the type.
         let name = type_name::<E>();
         let is_text = [
             type_name::<String>(),
@@ -211,7 +208,7 @@ impl<E: Into<BoxError>> From<E> for ToolError {
 }
 
 impl fmt::Display for ToolError {
-    /// Writes the text for the client. An internal error has no error id yet.
+    /// Writes the text for the client. The text of an internal error has no error id yet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Public { text, .. } => f.write_str(text),
@@ -265,7 +262,7 @@ pub trait PublicErrorExt<T>: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// - A [`ToolError`] with this text, if there is no value.
+    /// - A [`ToolError`] with this text, if there is an error or no value.
     fn or_public(self, text: impl Into<String>) -> Result<T, ToolError>;
 }
 
@@ -313,7 +310,7 @@ text!(String, &'static str, Cow<'static, str>);
 
 /// Implemented for every type. Its constant applies to error types that are not a text.
 pub trait NoText {
-    /// False.
+    /// `false`, because the type is not a text.
     const IS_TEXT: bool = false;
 }
 
@@ -343,7 +340,8 @@ pub(crate) struct Reference(u64);
 impl Reference {
     pub(crate) fn new() -> Self {
         let mut bytes = [0; 8];
-        // Without entropy, all error ids are 0. That only makes the log harder to search.
+        // If the operating system has no random bytes, all error ids are 0. The log is then harder to search, but
+        // nothing else changes.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
         Self(u64::from_be_bytes(bytes))
     }
@@ -360,8 +358,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Writes a text with escaped line breaks and control characters. The text may contain input of a
-/// client. Unescaped, that input could begin a new line of the log, or control a terminal.
+/// Writes a text with escaped line breaks and control characters. The text may contain input of a client. Without the
+/// escapes, that input could begin a new line of the log, or control a terminal.
 struct OneLine<T>(T);
 
 impl<T: fmt::Display> fmt::Display for OneLine<T> {
@@ -375,7 +373,7 @@ struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|character| match character {
-            // Unicode's line separators are not control characters, so they need their own case.
+            // Unicode's line separators are not control characters, so this case is separate.
             '\u{2028}' | '\u{2029}' => write!(self.0, "{}", character.escape_default()),
             _ if character.is_control() => write!(self.0, "{}", character.escape_default()),
             _ => self.0.write_char(character),
@@ -383,7 +381,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// An error and its sources, in order.
+/// Iterates over an error and its sources, in order.
 struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -402,7 +400,7 @@ const WRONG_SCOPES: &str = "`needs_scopes` takes 1 to 16 scopes of at most 128 b
 const MOST_SCOPES: usize = 16;
 const LONGEST_SCOPE: usize = 128;
 const TEXT_IS_INTERNAL: &str =
-    "`?` hides a text as it hides every error: `ToolError::new(text)` shows it to the model";
+    "`?` hides a text like every other error: `ToolError::new(text)` shows the text to the model";
 
 #[cfg(test)]
 mod tests;

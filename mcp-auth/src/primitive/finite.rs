@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::error::BoxError;
 
-/// A result with a number that JSON cannot express.
+/// A result contains a number that JSON cannot express.
 #[derive(Debug, Error)]
 #[error("the result{} is a number that JSON cannot express (NaN or infinite)", At(.path))]
 struct NotFinite {
@@ -41,7 +41,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
     value.serialize(&mut serde_json::Serializer::with_formatter(
         &mut json, watch,
     ))?;
-    // A number that is not finite becomes `null`, so a value without a `null` need not be searched.
+    // Search the value only if its JSON has a `null`, because a number that is not finite becomes `null`.
     if wrote_null {
         let mut path = String::new();
         if let Err(Stopped::NotFinite) = value.serialize(Search(&mut path)) {
@@ -76,8 +76,7 @@ impl Formatter for NullWatch<'_> {
     }
 }
 
-/// A serialiser that stops at the first number that is not finite. The path to the number is then
-/// in the text.
+/// A serialiser that stops at the first number that is not finite. `path` then has the path to the number.
 struct Search<'a>(&'a mut String);
 
 /// The reason why a search ended early.
@@ -110,7 +109,7 @@ type Searched = Result<(), Stopped>;
 /// The elements or members of a value.
 struct Inner<'a> {
     path: &'a mut String,
-    /// The length of the path to the value itself.
+    /// The length of the path to the container itself.
     length: usize,
     index: usize,
 }

@@ -1,4 +1,4 @@
-//! Describes a linked tool, prompt or resource, for programs that select what they serve.
+//! Describes a linked tool, prompt or resource, for programs that choose the functions of a server.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use super::declaration::{Declaration, Kind};
 use super::rate::Rate;
 use super::uri_template::UriTemplate;
 
-/// The description of a tool, a prompt or a resource, for selecting with
-/// [`ServerBuilder::serve_if`](crate::ServerBuilder::serve_if).
+/// The description of a tool, a prompt or a resource. [`ServerBuilder::serve_if`](crate::ServerBuilder::serve_if)
+/// selects by it.
 ///
 /// ```
 /// let reading = mcp_auth::server!().serve_if(|tool| tool.is_read_only());
@@ -103,7 +103,7 @@ impl PrimitiveInfo {
         self.declaration.module
     }
 
-    /// Returns the guard, with the requirements of the modules around the function
+    /// Returns the guard. It includes the requirements of the modules around the function
     /// ([`module_guard!`](crate::module_guard)).
     ///
     /// ```
@@ -185,7 +185,7 @@ pub enum PrimitiveKind {
 }
 
 impl fmt::Display for PrimitiveKind {
-    /// Writes the word: `tool`, `prompt`, `resource`, `resource template`.
+    /// Writes the kind as a word: `tool`, `prompt`, `resource`, `resource template`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prompt => "prompt",

@@ -15,10 +15,10 @@ use super::state::{RequiredState, State};
 /// Implement this trait for your own type, so that tools, prompts and resources can take the type by
 /// reference.
 ///
-/// [`Parts`](Self::Parts) names the values that the type is made from. A function that takes the
-/// type has the requirements of these values. For example, a type that is made from [`Org`] requires an
-/// organization: the guard, the lists and the access matrix include that requirement. If a type
-/// is made from a [`State`] that the server does not have, the server does not start.
+/// [`Parts`](Self::Parts) names the values from which the type is made. A function that takes the type has the
+/// requirements of these values. For example, a type that is made from [`Org`] requires an organization: the guard, the
+/// lists and the access matrix include this requirement. If a type is made from a [`State`] that the server does not
+/// have, the server does not start.
 ///
 /// ```
 /// use mcp_auth::{Context, FromContext, Org, State, ToolError, mcp_tool};
@@ -63,10 +63,9 @@ use super::state::{RequiredState, State};
 /// # });
 /// ```
 pub trait FromContext: Sized + Send + Sync + 'static {
-    /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a
-    /// [`State<T>`](State), an `Option` of a [`Caller`] or of an [`Org`], or a tuple of up to four
-    /// of these. An `Option` is `None` for a caller who does not have the value. If the
-    /// organization cannot be looked up now, the server answers the call with 503, and
+    /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a [`State<T>`](State), an `Option` of a
+    /// [`Caller`] or of an [`Org`], or a tuple of up to four of these types. An `Option` is `None` for a caller who
+    /// does not have the value. If the organization cannot be looked up now, the server answers the call with 503, and
     /// [`from_context`](Self::from_context) does not run.
     type Parts: Parts;
 
@@ -74,14 +73,13 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     /// requirements of the parts.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// Makes the value. Runs after the guard allowed the call, and before the function runs.
+    /// Makes the value, after the guard allowed the call and before the function runs.
     ///
     /// # Errors
     ///
-    /// An error ends the call as if the function had returned it: the client gets the text of a
-    /// [`ToolError::new`], and any other error is internal. An error is returned for a parameter
-    /// `Option<&Self>` too. Such a parameter is `None` only if the request does not meet a
-    /// requirement.
+    /// An error ends the call as if the function had returned the error: the client gets the text of a
+    /// [`ToolError::new`], and any other error is internal. A parameter `Option<&Self>` does not hide an error. The
+    /// parameter is `None` only if the request does not meet a requirement.
     fn from_context<'a>(
         cx: &'a Context,
         parts: <Self::Parts as Parts>::Refs<'a>,
@@ -101,9 +99,9 @@ pub trait Part: 'static {
     /// The requirements that this part adds to the guard.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// The requirements without which the part is `None`. The guard does not include these
-    /// requirements. The server still looks up the organization before the function runs, and a failed
-    /// look-up is an error.
+    /// The requirements without which the part is `None`. The guard does not include these requirements. If a part
+    /// needs the organization, the server looks up the organization before the function runs, and a failed look-up is
+    /// an error.
     const OPTIONAL: &'static [Requirement] = &[];
 
     /// Adds the state that this part needs to `needs`.
@@ -115,8 +113,7 @@ pub trait Part: 'static {
     ///
     /// # Errors
     ///
-    /// - The request does not have the part. The guard and the start-up checks make that
-    ///   impossible.
+    /// - The request does not have the part. The guard and the start-up checks prevent this.
     fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError>;
 }
 
@@ -259,7 +256,7 @@ pub trait Inject: Send + Sync + Sized + 'static {
     /// [`Part::OPTIONAL`] of the parts from which the type is made.
     const OPTIONAL: &'static [&'static [Requirement]] = &[];
 
-    /// True if the value is equal for all callers.
+    /// True if the value is the same for all callers.
     const SHARED: bool = false;
 
     /// True if the value gives access to the [`Context`], with which a function sends messages to the
@@ -335,7 +332,7 @@ inject_part!(Caller, shared: false);
 inject_part!(Org, shared: false);
 inject_part!(State<T>, shared: true, T);
 
-/// An injected value: borrowed from the request, or made for the call.
+/// An injected value. It is borrowed from the request, or made for the call.
 #[derive(Debug)]
 pub enum Injected<'a, T> {
     /// The request has the value.
@@ -376,8 +373,8 @@ impl Implied {
 /// # Errors
 ///
 /// - Every error of [`FromContext::from_context`].
-// Not an `async fn`: rustc would infer `Send` from the body, with the lifetimes of `T` erased, and would not know
-// that `State<Box<dyn Trait>>` is `'static`.
+// This is not an `async fn`, because rustc would infer `Send` from the body, with the lifetimes of `T` erased, and
+// would not know that `State<Box<dyn Trait>>` is `'static`.
 pub fn inject<T: Inject>(
     cx: &Context,
 ) -> impl Future<Output = Result<Injected<'_, T>, ToolError>> + Send {
@@ -408,8 +405,7 @@ pub fn inject_optional<T: Inject>(
     }
 }
 
-/// The guard and the start-up checks make this error impossible, so it is an internal error instead
-/// of a denial.
+/// The guard and the start-up checks prevent this error. It is therefore an internal error and not a denial.
 fn absent(part: &'static str) -> ToolError {
     ToolError::from(format!(
         "the context has no {part}, though it was checked for one"

@@ -1,6 +1,6 @@
 //! The fields of a log line that name a tool, a prompt or a resource.
 
-/// The name of a primitive, in the field for its kind. The other fields are `None`, and are left out of
+/// The name of a primitive, in the field for its kind. The fields for the other kinds are `None`, and do not appear in
 /// the log line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LogName<'a> {

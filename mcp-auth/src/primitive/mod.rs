@@ -1,10 +1,9 @@
 //! The declaration and the registration of tools, prompts and resources, and the code that finds and
 //! runs them.
 //!
-//! A primitive is a tool, a prompt or a resource. The three kinds differ in their declaration, in
-//! their result type, and in the MCP method that runs them. They share everything else: the traits of
-//! their parameters, the registry, and the generic function that runs them. This module does not
-//! depend on HTTP or JSON-RPC.
+//! A primitive is a tool, a prompt or a resource. The three kinds differ in their declaration, in their result type,
+//! and in the MCP method that runs them. All other parts are shared: the traits of their parameters, the registry, and
+//! the generic function that runs them. This module does not depend on HTTP or JSON-RPC.
 //!
 //! INVARIANT: a function runs only with a [`Context`]. A `Context` is made only from an
 //! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after the proof
@@ -94,7 +93,8 @@ pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::dialogue::{
-    Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, Params, Question, QuestionId,
+    Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, GivenCode, Params, Question,
+    QuestionId,
 };
 pub(crate) use self::error::Reference;
 pub use self::form::{Choice, FormChoice, FormFields};
@@ -110,7 +110,7 @@ pub(crate) use self::resource_result::ContentsBody;
 pub(crate) use self::returned::Output;
 pub(crate) use self::run::{CallEnvironment, Input};
 pub use self::schema::{NeverNull, SuppressedKeyword};
-pub(crate) use self::served::{RegistrySettings, Served};
+pub(crate) use self::served::{CONFIRMATION_CODE, RegistrySettings, Served};
 pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
 pub(crate) use self::state::States;
 pub(crate) use self::subscription::{ChangedLists, Changes, Subscription};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::subscription::{ChangedLists, Hub, Subscription};
 
-/// Tells subscribed clients that a resource or a list changed.
+/// Notifies subscribed clients that a resource or a list changed.
 ///
 /// A function takes `notifier: &Notifier`. Other code gets the notifier of a server from
 /// [`ServerBuilder::notifier`](crate::ServerBuilder::notifier) before the server starts, or from
@@ -54,7 +54,7 @@ use super::subscription::{ChangedLists, Hub, Subscription};
 pub struct Notifier(Arc<Hub>);
 
 impl Notifier {
-    /// Tells the clients that subscribed to this URI that the resource changed.
+    /// Notifies the clients that subscribed to this URI that the resource changed.
     ///
     /// `uri` is the URI that clients read, such as `docs://documents/7`, and not a template. If the same URI is a
     /// different resource in each organization, use [`resource_updated_in`](Self::resource_updated_in) instead.
@@ -69,11 +69,11 @@ impl Notifier {
         self.0.resource_updated(uri, None);
     }
 
-    /// Tells the clients that subscribed to this URI, and that act in this organization (`org_…`), that the
-    /// resource changed.
+    /// Notifies clients that the resource changed. Only the clients that subscribed to this URI and that act in this
+    /// organization (`org_…`) get the notification.
     ///
-    /// A client acts in an organization if the guard or a parameter of a resource of the server uses the
-    /// organization. If no resource of the server does, this method tells nobody.
+    /// A client acts in an organization if the guard or a parameter of a resource of the server uses the organization.
+    /// If no resource of the server uses the organization, this method notifies no client.
     ///
     /// ```
     /// let server = mcp_auth::server!();
@@ -84,9 +84,9 @@ impl Notifier {
         self.0.resource_updated(uri, Some(organization_id));
     }
 
-    /// Tells the clients that subscribed to the list of tools that the list changed.
+    /// Notifies the clients that subscribed to the list of tools that the list changed.
     ///
-    /// The server itself tells a client whose own list changed because the role or the permissions of its user
+    /// If the role or the permissions of a user change, the server itself notifies the clients of the user whose lists
     /// changed. An application calls this method for other changes, for example of a [`Policy`](crate::Policy).
     pub fn tools_changed(&self) {
         self.0.lists_changed(ChangedLists {
@@ -95,9 +95,9 @@ impl Notifier {
         });
     }
 
-    /// Tells the clients that subscribed to the list of prompts that the list changed.
+    /// Notifies the clients that subscribed to the list of prompts that the list changed.
     ///
-    /// The server itself tells a client whose own list changed because the role or the permissions of its user
+    /// If the role or the permissions of a user change, the server itself notifies the clients of the user whose lists
     /// changed.
     pub fn prompts_changed(&self) {
         self.0.lists_changed(ChangedLists {
@@ -106,10 +106,10 @@ impl Notifier {
         });
     }
 
-    /// Tells the clients that subscribed to the list of resources that the list of resources or the list of
-    /// resource templates changed.
+    /// Notifies the clients that subscribed to the list of resources that the list of resources or the list of resource
+    /// templates changed.
     ///
-    /// The server itself tells a client whose own list changed because the role or the permissions of its user
+    /// If the role or the permissions of a user change, the server itself notifies the clients of the user whose lists
     /// changed.
     pub fn resources_changed(&self) {
         self.0.lists_changed(ChangedLists {
@@ -118,13 +118,13 @@ impl Notifier {
         });
     }
 
-    /// Returns the number of open subscriptions, for metrics.
+    /// Returns the number of open subscriptions, for metrics: streams of `subscriptions/listen`, and sessions.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.0.count()
     }
 
-    /// Opens a subscription to these lists, for a subscriber that acts in this organization.
+    /// Opens a subscription to changes of these lists, for a subscriber who acts in this organization.
     pub(crate) fn open(&self, organization: Option<String>, lists: ChangedLists) -> Subscription {
         self.0.open(organization, lists)
     }

@@ -26,8 +26,8 @@ pub(crate) enum Fault {
 /// The reason why a call has no output.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The guard and the `authorize` function allow the call, which only asked for their decision. The function did
-    /// not run.
+    /// The guard and the `authorize` function allow the call. The function did not run, because only the decision was
+    /// needed.
     Allowed,
     /// The arguments do not fit the schema. The text names the path of the wrong value.
     Arguments(String),
@@ -41,7 +41,6 @@ pub(crate) enum Failure {
     Fault(Reference, Fault),
     /// No thread was free for the plain function in time, so the function did not run.
     NoThread,
-    /// The arguments break rules that the parameters declare. The text names the paths of the wrong
-    /// values.
+    /// The arguments break rules that the parameters declare. The text names the paths of the wrong values.
     Rules(String),
 }

@@ -7,8 +7,8 @@ use super::context::Context;
 use super::error::ToolError;
 use super::inject::FromContext;
 
-/// The server looks up the profile before the function runs. If a function needs the profile only in some
-/// calls, take `&Context` and `&Caller` instead, and call `Profile::from_context(cx, caller)`.
+/// The server looks up the profile before the function runs. If a function needs the profile only in some calls, take
+/// `&Context` and `&Caller` instead, and call `Profile::from_context(cx, caller)` in these calls.
 impl FromContext for Profile {
     type Parts = Caller;
 

@@ -61,7 +61,7 @@ pub trait IntoPromptResult: Send {
     fn into_prompt_result(self) -> Result<PromptOutput, ToolError>;
 }
 
-/// The messages of a prompt. Your own [`IntoPromptResult`] makes it.
+/// The messages of a prompt. An implementation of [`IntoPromptResult`] for your own type returns it.
 ///
 /// ```
 /// use mcp_auth::{IntoPromptResult, Message, PromptOutput, ToolError};

@@ -1,4 +1,4 @@
-//! Rate limits: how often a single tool, prompt or resource may be used, or all of them together.
+//! Rate limits: how often one tool, prompt or resource may be used, or all tools, prompts and resources together.
 
 use std::fmt;
 use std::num::NonZeroU32;

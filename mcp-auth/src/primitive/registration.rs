@@ -1,5 +1,5 @@
-//! The link-time registry, to which `#[mcp_tool]`, `#[mcp_prompt]` and `#[mcp_resource]` add each
-//! function.
+//! The list of all linked functions, which the linker makes. `#[mcp_tool]`, `#[mcp_prompt]` and `#[mcp_resource]` add
+//! each function to this list.
 
 use schemars::Schema;
 

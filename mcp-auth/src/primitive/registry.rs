@@ -39,7 +39,7 @@ impl List {
     pub(crate) const ALL: [Self; 4] =
         [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
 
-    /// Returns the name of the result's member that has the entries.
+    /// Returns the name of the member that has the entries in the result of the list.
     pub(crate) fn member(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
@@ -60,7 +60,7 @@ impl Registry {
         let mut registrations: Vec<_> = Registration::linked()
             .filter(|one| serves(&PrimitiveInfo::of(&one.declaration)))
             .collect();
-        // The error about a duplicate name must not depend on the order of the linker.
+        // Sort, so that the error about a duplicate name does not depend on the linker's order.
         registrations.sort_by_key(|one| (one.declaration.name, place(one.declaration.location)));
         let mut registry = Self {
             tools: BTreeMap::new(),
@@ -107,8 +107,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Checks that no URI matches two resources. Otherwise it would be unclear which of the two guards
-    /// protects the URI.
+    /// Checks that no URI matches two resources. Otherwise it would be unclear which of the two guards decides about
+    /// the URI.
     fn check_templates(&self) -> Result<(), RegistryError> {
         for (index, (template, served)) in self.templates.iter().enumerate() {
             for (other, second) in self.templates.iter().skip(index + 1) {
@@ -162,7 +162,7 @@ impl Registry {
         self.tools.values()
     }
 
-    /// Returns every primitive of a list, in its order.
+    /// Returns all primitives of a list, in the order of the list.
     pub(crate) fn list(&self, list: List) -> impl Iterator<Item = &Arc<Served>> {
         let (named, templates) = match list {
             List::Prompts => (Some(&self.prompts), None),

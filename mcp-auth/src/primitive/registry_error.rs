@@ -19,7 +19,7 @@ pub(crate) enum RegistryError {
         first: &'static Location<'static>,
         second: &'static Location<'static>,
     },
-    /// Two resources have the same URI, or some URI matches both.
+    /// Two resources have the same URI, or at least one URI matches both.
     #[error(
         "two resources can match the same URI: `{first_uri}` at {first} and `{second_uri}` at {second}; \
          change one of the URIs so that no URI matches both"
@@ -42,7 +42,7 @@ pub(crate) enum RegistryError {
     },
     /// A primitive takes state that the server does not have.
     #[error(
-        "{location}: {item} takes state of type `{state}` (parameter `{parameter}`), but the server was given none; add `state = <a {state}>`"
+        "{location}: {item} takes state of type `{state}` (parameter `{parameter}`), but the server has no such state; add `state = <a {state}>`"
     )]
     MissingState {
         item: String,
@@ -52,12 +52,21 @@ pub(crate) enum RegistryError {
     },
     /// A header repeats an argument that is neither a string nor an integer nor a boolean.
     #[error(
-        "{location}: {item} has the header `{header}` for the argument `{argument}`, whose schema is not that of a string, an integer or a boolean; remove `header`, or change the type of the argument"
+        "{location}: {item} has the header `{header}` for the argument `{argument}`, whose schema does not describe a string, an integer or a boolean; remove `header`, or change the type of the argument"
     )]
     HeaderOfAnotherType {
         item: String,
         argument: &'static str,
         header: &'static str,
+        location: &'static Location<'static>,
+    },
+    /// A tool with `confirm` has an argument with the name of the argument that the server adds.
+    #[error(
+        "{location}: {item} has an argument `{argument}`, which `allow_confirmation_codes` reserves for the server; rename the argument"
+    )]
+    ReservedArgument {
+        item: String,
+        argument: &'static str,
         location: &'static Location<'static>,
     },
     /// A primitive counts its calls per organization, but its calls have no organization.

@@ -65,7 +65,7 @@ pub trait IntoResourceResult: Send {
     fn into_resource_result(self) -> Result<ResourceOutput, ToolError>;
 }
 
-/// The contents of a resource. Your own [`IntoResourceResult`] makes it.
+/// The contents of a resource. An implementation of [`IntoResourceResult`] for your own type returns it.
 ///
 /// ```
 /// use mcp_auth::{Contents, IntoResourceResult, ResourceOutput, ToolError};
@@ -102,7 +102,7 @@ impl ResourceOutput {
     }
 }
 
-/// A text or bytes, as the contents of a resource or as one part of them.
+/// A text or bytes, as the contents of a resource or as one of several parts of the contents.
 ///
 /// ```
 /// use mcp_auth::Contents;
@@ -113,7 +113,7 @@ impl ResourceOutput {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// `None` means the URI of the request.
+    /// `None` means that the contents have the URI of the request.
     pub(crate) uri: Option<String>,
     /// `None` means the declared MIME type, or `default_mime_type` if no MIME type is declared.
     pub(crate) mime_type: Option<Cow<'static, str>>,
@@ -162,7 +162,7 @@ impl Contents {
         }
     }
 
-    /// Sets the URI. It replaces the URI of the request. Use it for a resource that consists of several
+    /// Sets the URI, which is otherwise the URI of the request. Use this method for a resource that consists of several
     /// resources with their own URIs.
     #[must_use]
     pub fn uri(self, uri: impl Into<String>) -> Self {

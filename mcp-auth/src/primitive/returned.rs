@@ -43,10 +43,10 @@ pub struct AsResource(());
 #[derive(Debug)]
 pub struct AsTool(());
 
-/// Converts the values that functions of one kind return. The markers [`AsPrompt`], [`AsResource`] and
-/// [`AsTool`] implement the trait, each for all types `T` that implement the result trait of its kind.
+/// Converts the values that functions of one kind return. The markers [`AsPrompt`], [`AsResource`] and [`AsTool`]
+/// implement the trait. Each marker implements it for all types `T` that implement the result trait of its kind.
 ///
-/// The marker implements the trait, and not the value. So the compiler reports a wrong result type with
+/// The markers implement the trait, and not the returned types, so that the compiler reports a wrong result type with
 /// the message of the result trait, for example [`IntoPromptResult`].
 pub trait Returns<T> {
     /// Returns the schema of the structured result. `None` if the result is not structured.

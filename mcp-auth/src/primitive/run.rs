@@ -91,9 +91,9 @@ impl Call {
 /// The input of a call.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// The argument object: as the client sent it, or made from the variables of the URI.
+    /// The argument object, as the client sent it, or as made from the variables of the URI.
     Arguments(ByteString),
-    /// The argument object of a call that ends with the decision of `authorize`, before the function runs.
+    /// The argument object of a call that ends after `authorize` has decided, before the function runs.
     Authorize(ByteString),
     /// A request for suggestions for an argument.
     Completion(Box<CompletionRequest>),
@@ -109,7 +109,7 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) url_org: &'a UrlOrg,
     /// The threads for plain functions.
     pub(crate) threads: &'a Arc<Threads>,
-    /// The caller whose share of the threads a plain function uses.
+    /// The caller or network whose share of the threads a plain function uses.
     pub(crate) party: Party,
     /// The time-out of functions that declare none.
     pub(crate) timeout: Duration,
@@ -156,9 +156,9 @@ pub(super) fn complete<T: Handler>(call: Call) -> Run {
 }
 
 impl Served {
-    /// Runs the function. `held` is dropped when the function ends, which for a plain function may
-    /// be after its time-out. The time-out begins when the function starts, after any wait for a
-    /// thread. `end` turns the outcome into the result of the future. It is dropped with the future.
+    /// Runs the function. `held` is dropped when the function ends, which may be after the time-out of a plain
+    /// function. The time-out begins when the function starts, after any wait for a thread. `end` turns the outcome
+    /// into the result of the future. `end` is dropped with the future.
     pub(crate) fn call<H: Send + 'static, E: FnOnce(Outcome) -> R + Send + 'static, R>(
         self: &Arc<Self>,
         proof: Authorized,
@@ -196,7 +196,7 @@ impl Served {
             };
             // Dropping the future, a time-out, and a question without an answer cancel the call.
             let cancel = channel.as_ref().map(|channel| channel.cancel_on_drop());
-            // Creating the future can panic, as polling can, so both happen inside `catch_unwind`.
+            // Creating the future can panic, and so can polling it, so both happen inside `catch_unwind`.
             let call = Call {
                 served: Arc::clone(&served),
                 context,
@@ -228,7 +228,7 @@ impl Served {
                     }
                 }
             };
-            // A client that does not read its messages stops the function, but not the time-out.
+            // While a client does not read its messages, the function waits, but its time-out continues.
             let mut work = pin!(work);
             let work = poll_fn(|cx| match &channel {
                 Some(channel) if channel.holds(cx.waker()) => Poll::Pending,
@@ -266,10 +266,10 @@ impl Served {
     }
 }
 
-/// Runs a function until it ends, or until it waits for an answer, which only another request can bring.
+/// Runs a function until it ends, or until it waits for an answer. Only another request can bring the answer.
 struct UntilAsked {
     run: Run,
-    /// `None` if the function cannot ask.
+    /// `None` if the function cannot ask questions.
     channel: Option<Arc<Channel>>,
 }
 
@@ -294,8 +294,7 @@ impl Future for UntilAsked {
 /// The longest time that a call waits for a thread.
 const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
 
-/// Logs a panic or a time-out, with a new error id. The panic hook has already logged the message
-/// of a panic.
+/// Logs a panic or a time-out, with a new error id. The panic hook has already logged the message of the panic.
 fn fault(served: &Served, fault: Fault) -> Failure {
     let what = match fault {
         Fault::Panicked => "tool panicked",

@@ -1,4 +1,4 @@
-//! The methods with which a function asks the client's model, and for the client's roots.
+//! The methods with which a function sends a request to the client's model, or asks for the client's roots.
 
 #![expect(
     deprecated,
@@ -38,8 +38,8 @@ impl Context {
         .await
     }
 
-    /// Returns the roots of the client: the directories and files that it works with. MCP 2026-07-28 deprecates these
-    /// requests. Otherwise the method works like [`elicit`](Self::elicit).
+    /// Returns the roots of the client: the directories and files with which the client works. MCP 2026-07-28
+    /// deprecates this request. Otherwise the method works like [`elicit`](Self::elicit).
     ///
     /// # Errors
     ///

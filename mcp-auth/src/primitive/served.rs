@@ -32,13 +32,15 @@ use super::uri_template::UriTemplate;
 /// The settings of a server that apply to every primitive.
 #[derive(Debug)]
 pub(crate) struct RegistrySettings {
-    /// The data for `securitySchemes`. `None` if `tools/list` does not have them.
+    /// The data for `securitySchemes`. `None` if `tools/list` does not have `securitySchemes`.
     pub(crate) schemes: Option<SchemeSource>,
     /// True if every tool reads its arguments leniently.
     pub(crate) lenient_arguments: bool,
     /// True if `tools/list` has `additionalProperties: false`.
     pub(crate) closed_schemas: bool,
     pub(crate) metrics: Metrics,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    pub(crate) confirmation_codes: bool,
 }
 
 /// A tool, a prompt or a resource that the server serves, with the data that is computed at start-up.
@@ -61,6 +63,8 @@ pub(crate) struct Served {
     /// True if a parameter gives access to the context of the call.
     uses_context: bool,
     requires_arguments: bool,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    takes_code: bool,
     schemes: Vec<SecurityScheme>,
     /// The parts of the arguments' schema that some clients reject.
     unsupported: Vec<Unsupported>,
@@ -117,6 +121,14 @@ impl Served {
                 });
             }
         }
+        let takes_code = settings.confirmation_codes && declaration.kind.confirms();
+        if takes_code && schema::has_property(&input, CONFIRMATION_CODE) {
+            return Err(RegistryError::ReservedArgument {
+                item: info.in_words(),
+                argument: CONFIRMATION_CODE,
+                location: declaration.location,
+            });
+        }
         let known = match declaration.arguments {
             ArgumentsForm::Struct if !open => schema::property_names(&input),
             ArgumentsForm::Struct | ArgumentsForm::Generated | ArgumentsForm::Values { .. } => None,
@@ -149,6 +161,10 @@ impl Served {
         let schemes = schemes.map(|source| source.of(guard, &injected));
         let schemes = schemes.unwrap_or_default();
         let mut shown = [Some(input.clone()), output.map(|(schema, _)| schema)];
+        if let ([Some(input), _], true) = (&mut shown, takes_code) {
+            let code = json!({ "type": "string", "description": CODE_DESCRIPTION });
+            schema::add_property(input, CONFIRMATION_CODE, &code);
+        }
         if !settings.closed_schemas {
             shown.iter_mut().flatten().for_each(schema::leave_open);
         }
@@ -165,7 +181,7 @@ impl Served {
             Some(with_icons) => (with_icons, Some(described)),
             None => (described, None),
         };
-        // A tool name has neither a colon nor a space, and a URI has a colon and no space, so their keys differ.
+        // A tool name has neither a colon nor a space. A URI has a colon and no space. So no two keys are equal.
         let key = match &declaration.kind {
             Kind::Prompt(_) => format!("prompt {}", declaration.name),
             Kind::Resource(resource) => UriTemplate::new(resource.uri).to_string(),
@@ -198,6 +214,7 @@ impl Served {
             uses_context: declaration.kind.confirms()
                 || declaration.parameters.iter().any(|one| one.uses_context),
             requires_arguments,
+            takes_code,
             schemes,
         })
     }
@@ -211,8 +228,8 @@ impl Served {
         self.info
     }
 
-    /// Returns a text that identifies this primitive among all primitives of the server. Calls are
-    /// counted by this key.
+    /// Returns a text that identifies this primitive among all primitives of the server. It is the key of the counts of
+    /// calls.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
@@ -290,6 +307,7 @@ impl Served {
             guard: *self.guard(),
             rule: self.authorize().map(|authorize| authorize.rule),
             confirms: self.confirms(),
+            takes_code: self.takes_code,
         }
     }
 
@@ -310,8 +328,8 @@ impl Served {
         self.wraps_output
     }
 
-    /// Returns true if the server must look up the caller's organization before the function runs:
-    /// the guard requires the organization, or a parameter depends on it.
+    /// Returns true if the server must look up the caller's organization before the function runs, because the guard
+    /// requires the organization, or a parameter depends on it.
     pub(crate) fn wants_organization(&self) -> bool {
         self.guard().uses_organization() || self.takes_organization
     }
@@ -391,6 +409,11 @@ impl Served {
         self.registration.declaration.kind.confirms()
     }
 
+    /// Returns true if a client that cannot ask a person confirms a call with the argument [`CONFIRMATION_CODE`].
+    pub(crate) fn takes_code(&self) -> bool {
+        self.takes_code
+    }
+
     /// Returns whether calls run as tasks. `None` if no call does.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         self.registration.declaration.kind.task()
@@ -413,8 +436,8 @@ impl Served {
             .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval, dialogue))
     }
 
-    /// Starts the function of the primitive, or for a completion request the completion function of the
-    /// argument.
+    /// Starts the function of the primitive. For a completion request, starts the completion function of the argument
+    /// instead.
     pub(super) fn start(&self, call: Call) -> Run {
         match (call.completes(), self.registration.complete) {
             (true, Some(complete)) => complete(call),
@@ -422,3 +445,9 @@ impl Served {
         }
     }
 }
+
+/// The argument with the code that confirms a call. The server adds the argument to the schema of a tool with `confirm`,
+/// and takes it out of the arguments before the function reads them.
+pub(crate) const CONFIRMATION_CODE: &str = "confirmation_code";
+const CODE_DESCRIPTION: &str = "Leave this out of the first call. The answer to that call has a question for the user, and \
+     a code. After the user agreed, call the tool again with the same arguments and the code.";

@@ -1,5 +1,5 @@
-//! A substitute for the type of a parameter that cannot be an argument. Without the substitute,
-//! each use of the type in the generated code would cause one more compile error.
+//! A substitute for the type of a parameter that cannot be an argument. Without the substitute, the compiler would
+//! report one more error for each use of the type in the generated code.
 //!
 //! INVARIANT: a function with a stand-in never compiles, because [`IsArgument`](super::IsArgument)
 //! refuses the parameter's type. No value of a stand-in can exist.
@@ -25,7 +25,7 @@ impl<T: DeserializeOwned + JsonSchema> ArgumentOf<T> {
 
 /// Implemented for every type. Its constant applies to types that cannot be an argument.
 pub trait NotRead {
-    /// False.
+    /// `false`, because the type cannot be an argument.
     const IS_READ: bool = false;
 }
 
@@ -37,7 +37,7 @@ pub struct When<const IS_READ: bool>;
 
 /// The type of the field that holds an argument of type `T`.
 pub trait FieldType<T> {
-    /// `T`, or its stand-in.
+    /// `T`, or the substitute for `T`.
     type Type;
 }
 
@@ -49,7 +49,7 @@ impl<T> FieldType<T> for When<false> {
     type Type = StandIn<T>;
 }
 
-/// Stands in for `T`.
+/// The substitute for `T`.
 #[derive(Debug)]
 pub struct StandIn<T>(Infallible, PhantomData<T>);
 
@@ -77,9 +77,9 @@ impl<T> Deref for StandIn<T> {
     }
 }
 
-/// The value of a field as the function takes it.
+/// Converts a field into the value that the function takes.
 pub trait Taken<T> {
-    /// The value itself.
+    /// Returns the value itself.
     fn taken(self) -> T;
 }
 

@@ -1,4 +1,4 @@
-//! The application's own state. The application sets it once, and functions take it as `&State<T>`.
+//! The application's own state. The application sets the state once, and functions take it as `&State<T>`.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use super::notifier::Notifier;
 /// State that the application gave to the server. It dereferences to the value. Clones share the
 /// same value.
 ///
-/// `Debug` shows only the type, because state may contain secrets.
+/// `Debug` prints only the type, because state may contain secrets.
 ///
 /// ```
 /// use mcp_auth::State;
@@ -32,8 +32,7 @@ use super::notifier::Notifier;
 pub struct State<T: Send + Sync + 'static>(Arc<T>);
 
 impl<T: Send + Sync + 'static> State<T> {
-    /// Wraps a value. The server does this for the values of `serve!(state = …)`. A test may wrap
-    /// its own values.
+    /// Wraps a value. The server wraps the values of `serve!(state = …)`. A test may wrap its own values.
     #[must_use]
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
@@ -55,7 +54,7 @@ impl<T: Send + Sync + 'static> Deref for State<T> {
 }
 
 impl<T: Send + Sync + 'static> fmt::Debug for State<T> {
-    /// Shows only the type, because state may contain secrets.
+    /// Prints only the type, because state may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State<{}>", type_name::<T>())
     }

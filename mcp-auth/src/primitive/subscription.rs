@@ -1,14 +1,14 @@
-//! The receiving side of notifications: what a subscriber asked for, and what changed since it last looked.
+//! The receiving side of notifications: what a subscriber subscribed to, and what has changed since its last delivery.
 //!
-//! A subscriber can be a stream, a session or any other task. This module decides neither who may subscribe nor
-//! who may receive.
+//! A subscriber can be a stream, a session or any other task. Other modules decide who may subscribe and who may
+//! receive.
 //!
-//! INVARIANT: a mailbox holds at most one pending change for each list and for each URI that it subscribed to. So
-//! publishing never waits for a subscriber, and a slow subscriber loses only duplicates.
+//! INVARIANT: a mailbox holds at most one pending change for each list and for each URI of its subscription. Publishing
+//! therefore never waits for a subscriber, and a slow subscriber loses only duplicates.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem};
 
@@ -63,8 +63,8 @@ struct Subscribers {
 }
 
 struct Mailbox {
-    /// The organization in which the subscriber acts.
-    organization: Option<String>,
+    /// The organization in which the subscriber acts. Empty while the subscriber acts in none.
+    organization: OnceLock<String>,
     wanted: ChangedLists,
     pending: Mutex<Pending>,
 }
@@ -83,7 +83,7 @@ impl Hub {
         wanted: ChangedLists,
     ) -> Subscription {
         let mailbox = Arc::new(Mailbox {
-            organization,
+            organization: organization.map(OnceLock::from).unwrap_or_default(),
             wanted,
             pending: Mutex::default(),
         });
@@ -96,7 +96,7 @@ impl Hub {
         }
     }
 
-    /// Tells every subscriber of one of the lists.
+    /// Records a change for every subscriber of one of the lists.
     pub(super) fn lists_changed(&self, lists: ChangedLists) {
         let subscribers = self.lock();
         let told = subscribers.all.values();
@@ -105,15 +105,15 @@ impl Hub {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Tells every subscriber of the URI who acts in `organization`. `None` means every organization, and
-    /// subscribers without one.
+    /// Records a change for every subscriber of the URI who acts in `organization`. `None` means all subscribers of the
+    /// URI, also subscribers without an organization.
     pub(super) fn resource_updated(&self, uri: &str, organization: Option<&str>) {
         let subscribers = self.lock();
         let Some((uri, mailboxes)) = subscribers.of_uri.get_key_value(uri) else {
             return;
         };
         let acts_there = |mailbox: &&Arc<Mailbox>| {
-            organization.is_none() || mailbox.organization.as_deref() == organization
+            organization.is_none() || mailbox.organization.get().map(String::as_str) == organization
         };
         let told = mailboxes.iter().filter(acts_there);
         let woken: Vec<_> = told.filter_map(|mailbox| mailbox.put_uri(uri)).collect();
@@ -133,7 +133,7 @@ impl Hub {
 }
 
 impl Subscribers {
-    /// Returns the URI as the key of the table, so that all subscribers share one text.
+    /// Returns the key of the table for a URI, so that all subscribers of the URI share one text.
     fn add(&mut self, uri: &str, mailbox: &Arc<Mailbox>) -> Arc<str> {
         let key = match self.of_uri.get_key_value(uri) {
             Some((known, _)) => Arc::clone(known),
@@ -159,7 +159,8 @@ impl Subscribers {
 }
 
 impl Mailbox {
-    /// Records changes of lists that the subscriber wants. Returns the waker of a subscriber that waits.
+    /// Records changes of lists that the subscriber wants. Returns the waker of the subscriber, if the subscriber
+    /// waits.
     fn put(&self, lists: ChangedLists) -> Option<Waker> {
         let lists = lists.and(self.wanted);
         if lists.is_empty() {
@@ -185,7 +186,7 @@ impl Mailbox {
     }
 }
 
-/// A subscriber: its mailbox, and the URIs that it subscribed to. Dropping the value ends the subscription.
+/// A subscriber: its mailbox, and its URIs. Dropping the value ends the subscription.
 pub(crate) struct Subscription {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
@@ -193,6 +194,23 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// States in which organization the subscriber acts, if the subscriber has acted in none so far.
+    pub(crate) fn act_in(&self, organization: &str) {
+        self.mailbox
+            .organization
+            .get_or_init(|| organization.to_owned());
+    }
+
+    /// Returns the organization in which the subscriber acts.
+    pub(crate) fn organization(&self) -> Option<&str> {
+        self.mailbox.organization.get().map(String::as_str)
+    }
+
+    /// Returns the URIs.
+    pub(crate) fn uris(&self) -> &[Arc<str>] {
+        &self.uris
+    }
+
     /// Returns the number of resources.
     pub(crate) fn count(&self) -> usize {
         self.uris.len()
@@ -211,7 +229,7 @@ impl Subscription {
         }
     }
 
-    /// Ends the subscription to a resource, and forgets its pending change.
+    /// Ends the subscription to a resource, and removes the pending change of the resource.
     pub(crate) fn remove(&mut self, uri: &str) {
         let Some(at) = self.uris.iter().position(|known| &**known == uri) else {
             return;
@@ -225,7 +243,7 @@ impl Subscription {
             .retain(|other| !Arc::ptr_eq(other, &uri));
     }
 
-    /// Returns true if the subscriber wants no list and no resource.
+    /// Returns true if the subscription has no list and no resource.
     pub(crate) fn is_empty(&self) -> bool {
         self.uris.is_empty() && self.mailbox.wanted.is_empty()
     }
@@ -251,7 +269,7 @@ impl Subscription {
         mem::take(&mut self.mailbox.lock().changes)
     }
 
-    /// Completes when a change is pending. Only the task that polled last is woken.
+    /// Completes when a change is pending. If several tasks poll, only the task that polled last is woken.
     pub(crate) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
         let mut pending = self.mailbox.lock();
         let Changes { lists, uris } = &pending.changes;
@@ -277,7 +295,7 @@ impl Drop for Subscription {
     }
 }
 
-/// Shows only counts, because URIs may contain data of the caller.
+/// Prints only counts, because URIs may contain data of the caller.
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
@@ -374,6 +392,21 @@ mod tests {
         assert_eq!(told(&subscriptions), [0, 1, 0]);
         hub.resource_updated("a:1", None);
         assert_eq!(told(&subscriptions), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_subscriber_stays_in_the_first_organization_in_which_it_acts() {
+        let hub: Arc<Hub> = Arc::default();
+        let subscription = subscribed(&hub, NONE, &["a:1"]);
+        let told = |organization| {
+            hub.resource_updated("a:1", Some(organization));
+            taken(&subscription).1.len()
+        };
+        assert_eq!((told("org_1"), subscription.organization()), (0, None));
+        subscription.act_in("org_1");
+        subscription.act_in("org_2");
+        assert_eq!(subscription.organization(), Some("org_1"));
+        assert_eq!((told("org_1"), told("org_2")), (1, 0));
     }
 
     #[test]

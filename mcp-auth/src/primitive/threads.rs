@@ -1,7 +1,6 @@
-//! The threads for plain functions, which are not `async`. A function occupies its thread for as long
-//! as it runs, even after its caller is gone, so the number of threads limits the work. Each caller may
-//! use only a share of the threads, so that functions of one caller that hang do not block all
-//! other callers.
+//! The threads for plain functions, which are not `async`. A function occupies its thread for as long as it runs, even
+//! after its caller is gone, so the number of threads limits the work. Each caller may use only a share of the threads,
+//! so that hanging functions of one caller do not block all other callers.
 
 use std::any::Any;
 use std::io;
@@ -55,9 +54,8 @@ impl Threads {
 
     /// Runs a call on a thread. `None` if the server is stopping.
     ///
-    /// If the future is dropped while the call still waits for an injected parameter or for
-    /// `authorize`, the call is abandoned. A function that already runs continues, and keeps its
-    /// thread and `held` until it ends.
+    /// If the future is dropped while the call still waits for an injected parameter or for `authorize`, the call ends.
+    /// A function that already runs continues, and keeps its thread and `held` until it ends.
     pub(super) async fn run<F: Future<Output = Outcome> + Unpin>(
         &self,
         place: Place,
@@ -66,11 +64,11 @@ impl Threads {
     ) -> Option<Outcome> {
         let (runtime, span) = (Handle::current(), Span::current());
         let subscriber = get_default(Dispatch::clone);
-        // `_waiting` is dropped with this future. The thread then notices that its caller is gone.
+        // If this future is dropped, `_waiting` is dropped with it, so the thread notices that its caller is gone.
         let (_waiting, given_up) = oneshot::channel::<()>();
         let thread = self.pool.as_ref()?.spawn_blocking(move || {
             let _kept = (place, held);
-            // Injected values may use the worker's timers and sockets.
+            // Injected values may use the timers and sockets of the worker's runtime.
             let _entered = runtime.enter();
             // Poll cancellation first, so that a call that was reported as timed out never starts
             // afterwards.
@@ -100,8 +98,8 @@ impl Drop for Threads {
     }
 }
 
-/// Runs a future to completion on this thread. tokio's own `block_on` cannot be used: with it, a
-/// function would panic if it waits for another runtime, as clients with a blocking interface do.
+/// Runs a future to completion on this thread. With tokio's own `block_on` a function would panic if it waits for
+/// another runtime, as clients with a blocking interface do.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);

@@ -75,7 +75,7 @@ pub trait IntoToolResult: Send {
     fn into_tool_result(self) -> Result<ToolOutput, ToolError>;
 }
 
-/// The result of a tool that ran. Your own [`IntoToolResult`] makes it.
+/// The result of a tool that ran. An implementation of [`IntoToolResult`] for your own type returns it.
 ///
 /// ```
 /// use mcp_auth::{IntoToolResult, ToolError, ToolOutput};
@@ -100,7 +100,7 @@ pub struct ToolOutput(pub(crate) Body);
 pub(crate) enum Body {
     /// A complete result that the tool composed.
     Composed(Box<CallToolResult>),
-    /// A typed value, serialized once for both `structuredContent` and its text.
+    /// A typed value, which is serialized once and used for both `structuredContent` and the text.
     Structured(String),
     /// One text block.
     Text(Cow<'static, str>),
@@ -125,8 +125,8 @@ impl From<CallToolResult> for ToolOutput {
 /// A type whose schema is not an object is wrapped as `{"result": …}`, in the schema and in the
 /// content.
 ///
-/// A number that JSON cannot express (`NaN`, an infinity) never becomes `null`. It is an internal
-/// error: the model reads `Internal error, reference …`, and the log names the tool and the field.
+/// A number that JSON cannot express (`NaN`, an infinity) never becomes `null`. It causes an internal error: the model
+/// reads `Internal error, reference …`, and the log names the tool and the field.
 ///
 /// ```
 /// use mcp_auth::{Json, mcp_tool};
@@ -272,8 +272,8 @@ macro_rules! into_finite_text {
 
 into_finite_text!(f32, f64);
 
-/// An error that a tool, a prompt or a resource can return. Implemented for [`ToolError`], and for all
-/// other error types, which become internal errors. Implement it for your own type to decide what the client reads.
+/// An error that a tool, a prompt or a resource can return. [`ToolError`] implements this trait. All other error types
+/// implement it too, and become internal errors. Implement the trait for your own type to decide what the client reads.
 ///
 /// ```
 /// use mcp_auth::{IntoToolError, ToolError, mcp_tool};

@@ -1,10 +1,9 @@
 //! Matching of requested URIs against the URI templates of resources (RFC 6570).
 //!
-//! RFC 6570 defines how a template expands to a URI; section 1.4 only mentions the reverse direction. This
-//! module defines the reverse direction: which URIs a template matches, which values its variables then
-//! have, and whether two templates can match the same URI. The module does not depend on resources,
-//! requests or permissions. It does not parse templates: the macro parses them, and writes their parts
-//! as constants.
+//! RFC 6570 defines how a template expands to a URI. Section 1.4 only mentions the reverse direction, which this module
+//! defines: the URIs that a template matches, the values of its variables, and whether two templates can match the same
+//! URI. The module does not depend on resources, requests or permissions. It does not parse templates: the macro parses
+//! them, and writes their parts as constants.
 //!
 //! INVARIANT: every value in [`Values`] was percent-decoded exactly once and obeys the rules in
 //! the docs of [`UriTemplate::matches`]. Code that uses a value must not decode it again.
@@ -15,9 +14,8 @@ use std::fmt;
 
 /// One part of the URI of a resource.
 ///
-/// The macro guarantees these properties of a template: no literal is empty or contains braces. There
-/// is a literal between consecutive variables. The names of the variables are unique. `Query` is the last
-/// part.
+/// The macro guarantees these properties of a template: no literal is empty or contains braces; there is a literal
+/// between consecutive variables; the names of the variables are unique; and `Query` is the last part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UriPart {
     /// Text that the URI must contain unchanged.
@@ -92,17 +90,16 @@ impl UriTemplate {
     ///
     /// # Security
     ///
-    /// The value of a reserved variable never begins with `/` or `\`. The value of a query variable may begin with them,
-    /// so a handler must not join it to the path of a directory. A simple value
-    /// may be a name that is special to an operating system, such as `C:` or `NUL`. Code that
-    /// opens files must still refuse absolute paths: `Path::join` with an absolute path drops the
-    /// base directory.
+    /// The value of a reserved variable never begins with `/` or `\`. The value of a query variable may begin with one
+    /// of them, so a handler must not join such a value to the path of a directory. The value of a simple variable may
+    /// be a name that is special to an operating system, such as `C:` or `NUL`. Code that opens files must still refuse
+    /// absolute paths: `Path::join` with an absolute path drops the base directory.
     ///
-    /// The rule about `.` and `..` does not treat `?` or `#` as the end of a segment, so a reserved
-    /// variable matches `..?x`. Code that puts a value into another URL must encode the value first.
+    /// The rule about `.` and `..` does not treat `?` or `#` as the end of a segment, so a reserved variable matches
+    /// `..?x`. Code that puts a value into another URL must encode the value first.
     ///
-    /// A reserved variable before a query also takes the text of a query that breaks the rules of
-    /// queries: `{+path}{?page}` on `a?pgae=2` gives `path` = `a?pgae=2`.
+    /// If the end of a URI breaks the rules of queries, a reserved variable before the query takes this text too:
+    /// `{+path}{?page}` on `a?pgae=2` gives `path` = `a?pgae=2`.
     pub(crate) fn matches(&self, uri: &str) -> Option<Values> {
         if uri.len() > LONGEST_URI {
             return None;
@@ -113,11 +110,11 @@ impl UriTemplate {
     /// Returns whether some URI matches both templates. The order of the templates does not
     /// matter.
     ///
-    /// If the result is `false`, no URI matches both. If one of the templates is fixed, `true` is
-    /// exact too. Otherwise the result depends only on the rules about characters before decoding,
-    /// and may be `true` although no URI matches both. This happens if every common URI breaks a
-    /// rule about broken encodings, about decoded values or about the length of the URI. For
-    /// example, the result is `true` for `{a}` and `x%2F{b}`, although `a` cannot contain a `/`.
+    /// If the result is `false`, no URI matches both templates. If one of the templates is fixed, `true` is exact too.
+    /// Otherwise the result depends only on the rules about characters before decoding. It may then be `true` although
+    /// no URI matches both templates, because every common URI breaks another rule: about broken encodings, about
+    /// decoded values or about the length of the URI. For example, the result is `true` for `{a}` and `x%2F{b}`,
+    /// although `a` cannot contain a `/`.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         if self.is_fixed() {
             return other.matches(&self.to_string()).is_some();
@@ -132,7 +129,7 @@ impl UriTemplate {
 impl fmt::Display for UriTemplate {
     /// Writes the template in the form of RFC 6570.
     ///
-    /// An operator that the macro rewrites appears rewritten, for example `{#x}` as `#{+x}`.
+    /// An operator that the macro rewrites appears in its rewritten form, for example `{#x}` as `#{+x}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in self.0 {
             match part {
@@ -169,18 +166,17 @@ impl IntoIterator for Values {
 
 /// A depth-first search for the first split of a URI into the parts of a template.
 ///
-/// The search tries to end a variable before it lengthens the variable, so the first split found
-/// is the split with the shortest values. The search examines each state at most once: a state
-/// that was examined before led to no match, and whether a state leads to a match depends on the
-/// state alone.
+/// The search tries to end a variable before it makes the variable longer, so the first split that it finds has the
+/// shortest values. The search examines each state at most once, because only the state decides whether it leads to a
+/// match: a state that was examined before led to no match.
 struct Search<'a> {
     parts: &'static [UriPart],
     uri: &'a str,
-    /// The starts of parts that were tried. The chain of `previous` from a start is a split.
+    /// The tried starts of parts. The chain of `previous` from a start is a split.
     starts: Vec<PartStart>,
     /// The states that are still to be examined. The last state is examined next.
     pending: Vec<State>,
-    /// For each part and offset, one bit for each [`Segment`] with which the search was there.
+    /// For each part and offset, one bit for each [`Segment`] with which the search reached this part and offset.
     examined: Vec<u8>,
 }
 
@@ -320,8 +316,8 @@ fn read_query(
         return Some(Vec::new());
     }
     let pairs = text.strip_prefix(if continued { '&' } else { '?' })?;
-    // No value matches a `?`. Without this early refusal, `{+path}{?page}` would take quadratic
-    // time on a URI of question marks.
+    // No value contains a `?`. Without this early refusal, `{+path}{?page}` would take quadratic time on a URI of
+    // question marks.
     if !continued && pairs.contains('?') {
         return None;
     }
@@ -367,7 +363,7 @@ impl Class {
         // RFC 3986 section 2.1 (the percent sign), section 2.3 (unreserved characters), and those
         // reserved characters of section 2.2 that no expression of RFC 6570 uses as a separator.
         character.is_ascii_alphanumeric() || "%-._~!$'()*+:@".contains(character)
-            // RFC 3986 section 3.4: a query may contain these, and they do not end a pair.
+            // RFC 3986 section 3.4: a query may contain these characters, and they do not end a pair.
             || (self != Self::Simple && "/,;=".contains(character))
             || (self == Self::Reserved && "?#[]&".contains(character))
     }
@@ -443,7 +439,7 @@ const fn is_separator(character: char) -> bool {
     matches!(character, '/' | '\\')
 }
 
-/// The state of the last segment of a value that is being read. The rule about `.` and `..` needs it.
+/// The state of the last segment of a value that is being read. The rule about `.` and `..` needs this state.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Segment {
     /// The segment is `.` so far.
@@ -459,9 +455,9 @@ enum Segment {
 }
 
 impl Segment {
-    /// Returns the last segment after one more character. `None` if the character ends a segment
-    /// that is `.` or `..`, or if the value begins with a separator: a handler that joins the value
-    /// to a directory would leave the directory.
+    /// Returns the state of the segment after one more character. `None` if the character ends a segment that is `.` or
+    /// `..`, or if the value begins with a separator. With such a value, a handler that joins the value to a directory
+    /// would leave the directory.
     fn followed_by(self, character: char) -> Option<Self> {
         match (self, character) {
             (Self::Start, character) if is_separator(character) => None,

@@ -57,8 +57,7 @@ impl Violations {
     }
 }
 
-/// Marks a type with rules: a type of `#[data]` that declares rules, or one that contains such a
-/// type.
+/// Marks a type with rules: a type of `#[data]` that declares rules, or that contains a type with rules.
 pub trait HasRules {}
 
 impl<T: HasRules> HasRules for Box<T> {}
@@ -80,18 +79,18 @@ impl<T: HasRules> Rules<T> {
 
 /// Implemented for every type. Its constant applies to types without [`HasRules`].
 pub trait NoRules {
-    /// False.
+    /// `false`, because the type has no rules.
     const DECLARED: bool = false;
 }
 
 impl<T> NoRules for Rules<T> {}
 
-/// Asserts that no rule is ignored. An ignored rule would be in the schema, but nothing would
-/// enforce it.
+/// Asserts that every declared rule is enforced. Without this check, a rule could be in the schema although nothing
+/// enforces it.
 ///
 /// # Panics
 ///
-/// Panics if a rule is ignored. In a `const`, the panic is a compile error.
+/// Panics if a rule is not enforced. In a `const`, the panic is a compile error.
 #[track_caller]
 #[expect(
     clippy::panic,
@@ -99,9 +98,7 @@ impl<T> NoRules for Rules<T> {}
 )]
 pub const fn check_undived(declared: bool) {
     if declared {
-        panic!(
-            "this type has rules, which nothing enforces here: write `#[garde(dive)]` before it"
-        );
+        panic!("this type has rules that are not enforced here: write `#[garde(dive)]` before it");
     }
 }
 

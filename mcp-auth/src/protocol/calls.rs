@@ -25,11 +25,11 @@ struct Most {
     of_user: usize,
 }
 
-/// The numbers of calls in flight. A principal or a user without a call in flight has no entry.
+/// The numbers of calls in flight. A principal or a user that has no call in flight has no entry.
 #[derive(Debug, Default)]
 struct Counts {
     principals: NoHashMap<PrincipalKey, usize>,
-    /// The key is the hash of a user or a machine.
+    /// The calls in flight of each user or machine. The key is the hash of the user or machine.
     users: NoHashMap<u64, usize>,
 }
 
@@ -56,7 +56,7 @@ impl Full {
         }
     }
 
-    /// The reason of the refusal, for the log.
+    /// Returns the reason of the refusal, for the log.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Anonymous(Exhausted::Network) => {
@@ -75,8 +75,8 @@ impl Full {
 }
 
 impl Calls {
-    /// `of_principal` limits the calls of a principal. `of_user` limits the calls of a user or a
-    /// machine, over all clients and organizations. `strangers` limits calls without a token.
+    /// `of_principal` limits the calls of a principal. `of_user` limits the calls of a user or a machine, over all
+    /// clients and organizations. `strangers` limits the calls of callers without a token.
     pub(crate) fn new(of_principal: usize, of_user: usize, strangers: Shares) -> Self {
         Self {
             most: Most {
@@ -88,8 +88,8 @@ impl Calls {
         }
     }
 
-    /// Counts a call, or refuses it. A caller who acts in two organizations counts as two
-    /// principals. A call without a token counts for `party`.
+    /// Counts a call, or refuses the call if it would exceed a limit. A caller who acts in two organizations counts as
+    /// two principals. A call without a token counts for `party`, the network of the request.
     pub(super) fn enter(
         self: &Arc<Self>,
         caller: Option<&Caller>,

@@ -16,8 +16,7 @@ pub(crate) struct Challenger {
 /// The challenge that is sent with a denial.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Challenge {
-    /// All scopes that the operation needs, separated by spaces. They include the scopes that the
-    /// token already has.
+    /// All scopes that the operation needs, separated by spaces, including the scopes that the token already has.
     pub(crate) scope: String,
     /// The text of the denial.
     pub(crate) description: String,

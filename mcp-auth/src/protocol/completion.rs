@@ -58,8 +58,8 @@ pub(super) fn read(params: &Params<'_>) -> Result<(Reference, CompletionRequest)
     Ok((reference, request))
 }
 
-/// Reads a member, which must be an object: serde would read a struct from a list too. The server reads the members before
-/// the guard decides, so they are short.
+/// Reads a member, which must be an object. The check is needed because serde would also read a struct from a list. The
+/// server reads these members before the guard decides, so their length is limited.
 fn parsed<'a, T: Deserialize<'a>>(raw: Option<&'a str>) -> Option<T> {
     let raw = raw.filter(|raw| raw.starts_with('{') && raw.len() <= LONGEST_MEMBER)?;
     serde_json::from_str(raw).ok()

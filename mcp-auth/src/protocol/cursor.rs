@@ -1,7 +1,7 @@
 //! The cursors of paginated lists.
 //!
-//! A cursor is sealed, so a client can neither read nor make one. A cursor is valid only for the same caller,
-//! the same list, and the same set of visible entries, and only for an hour. MCP 2026-07-28,
+//! A cursor is encrypted and authenticated, so a client can neither read nor make a cursor. A cursor is valid for an
+//! hour, and only for the same caller, the same list, and the same set of visible entries. MCP 2026-07-28,
 //! server/utilities/pagination.
 
 use std::time::Duration;
@@ -29,9 +29,8 @@ impl Paged<'_> {
         self.bound(|binding| sealer.seal(binding, &place.to_be_bytes(), LIFETIME))
     }
 
-    /// Returns the index of the first entry of the cursor's page. `None` if this server did not make
-    /// the cursor, made it for another caller, list or set of entries, or made it an hour ago or
-    /// earlier.
+    /// Returns the index of the first entry of the cursor's page. `None` if the cursor is older than an hour, or if
+    /// this server did not make the cursor for this caller, this list and this set of entries.
     pub(super) fn open(self, sealer: &Sealer, cursor: &str) -> Option<u32> {
         // A longer text cannot be a cursor, so it is not decoded.
         if cursor.len() > MOST_LENGTH {
@@ -64,7 +63,7 @@ impl Paged<'_> {
 }
 
 const LIFETIME: Duration = Duration::from_secs(3600);
-/// Twice the length of a cursor.
+/// The largest length of a text that is decoded: twice the length of a cursor.
 const MOST_LENGTH: usize = 128;
 
 #[cfg(test)]

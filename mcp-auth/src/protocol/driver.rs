@@ -16,8 +16,8 @@ use crate::primitive::{Channel, ClientMessage, Next, Output};
 use super::era::Era;
 use super::record::Ended;
 
-/// A call with a channel. The function runs in a task of its own, so its time-out passes even while the client does not
-/// read the messages.
+/// A call with a channel for messages. The function runs in a Tokio task of its own, so its time-out passes even while
+/// the client does not read the messages.
 pub(super) struct Driver {
     task: Task,
     channel: Arc<Channel>,
@@ -26,17 +26,17 @@ pub(super) struct Driver {
     outcome: Option<Result<Output, Ended>>,
 }
 
-/// The next event of a call. `D` is the driver, if the event has it.
+/// The next event of a call. `D` is the driver of a call that continues.
 pub(super) enum Step<D = ()> {
     /// The function sent a message.
     Message(ClientMessage, D),
-    /// The function ended, and all its messages were taken.
+    /// The function ended, and all its messages were taken from the channel.
     End(Result<Output, Ended>),
 }
 
 impl Driver {
-    /// Runs the function until it sends its first message, or until it ends. If the driver is dropped, a modern call is
-    /// dropped too. A legacy call continues without its client (MCP 2025-11-25, basic/transports).
+    /// Runs the function until it sends its first message, or until it ends. Dropping the driver drops a modern call. A
+    /// legacy call continues without its client (MCP 2025-11-25, basic/transports).
     pub(super) async fn start(
         work: impl Future<Output = Result<Output, Ended>> + Send + 'static,
         channel: Arc<Channel>,
@@ -72,7 +72,8 @@ impl Driver {
                 self.outcome = Some(outcome);
                 return Poll::Ready(Step::Message(message, ()));
             }
-            // The function runs in another task, so this task must be registered before the queue is read.
+            // The function runs in another Tokio task. Register this task before reading the queue, so that no wake-up
+            // is lost.
             self.channel.register(cx.waker());
             let due = match self.channel.next(Instant::now()) {
                 Next::Message(message) => return Poll::Ready(Step::Message(message, ())),
@@ -103,10 +104,10 @@ impl Drop for Driver {
     }
 }
 
-/// The task of a call.
+/// The Tokio task of a call.
 struct Task {
     handle: JoinHandle<Result<Output, Ended>>,
-    /// True if the call is dropped with this value.
+    /// True if dropping this value drops the call.
     is_dropped: bool,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::audit::Audit;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
@@ -19,13 +20,14 @@ use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
+use super::decisions::{Cause, DecisionOutcome, Decisions};
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
+use super::method::Method;
 use super::notification::{self, Asked};
 use super::rates::Rates;
-use super::record::CallLog;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
 use super::span::RequestSpan;
@@ -33,26 +35,32 @@ use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
+mod auditing;
 mod call;
 mod config;
 mod converse;
 mod denial;
+mod explain;
 mod freshness;
 mod gauges;
 mod list;
+mod list_watch;
 mod listen;
 mod listening;
 mod message_stream;
 mod outliving;
 mod primitives;
+mod reader;
 mod session_updates;
 mod sessions;
 mod stream;
 mod target;
 mod task;
 mod task_run;
+mod task_watch;
+mod token_watch;
 
-pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo};
+pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo, Transport};
 pub(crate) use self::message_stream::{MessageStream, StreamEvent};
 pub(crate) use self::sessions::{SessionRefusal, SessionRequestHead};
 
@@ -62,7 +70,8 @@ pub(crate) struct Endpoint {
     config: EndpointConfig,
     results: Results,
     visibilities: Visibilities,
-    /// The organization that a decision about a prompt or a resource may need; `None` if none needs one.
+    /// How current the organization must be for a decision about a prompt or a resource. `None` if no such decision
+    /// needs an organization.
     hidden: Option<Freshness>,
     calls: Arc<Calls>,
     rates: Rates,
@@ -70,7 +79,7 @@ pub(crate) struct Endpoint {
     log_levels: LogLevels,
     /// `None` if legacy clients get no sessions.
     sessions: Option<Sessions>,
-    log: Arc<CallLog>,
+    decisions: Arc<Decisions>,
 }
 
 /// The sender of a request.
@@ -78,8 +87,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Sender<'a> {
     /// `None` if the request has no token.
     pub(crate) caller: Option<&'a Caller>,
-    /// The party that a call counts for: the caller, or the network of the request if it has no
-    /// token.
+    /// The caller that a call counts for, or the network of a request without a token.
     pub(crate) party: Party,
     /// True if the client accepts a stream of events as the response.
     pub(crate) streams: bool,
@@ -97,14 +105,14 @@ struct Request<'a> {
     params: &'a Params<'a>,
     body: &'a ByteString,
     url_org: &'a UrlOrg,
-    /// The party that the call counts for.
+    /// The caller that the call counts for, or the network of a request without a token.
     party: Party,
     challenger: &'a Challenger,
     /// True if the client accepts a stream of events.
     streams: bool,
     /// The request as a part of its session. `None` without a session.
     session: Option<&'a Arc<SessionRequest>>,
-    /// The answers with which a call of a session runs again. `None` for the first run.
+    /// The answers for a further run of a call of a session. `None` for the first run.
     continuation: Option<&'a Continuation>,
 }
 
@@ -123,7 +131,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The part of a request that its response needs.
+/// The data of a request that its response needs.
 #[derive(Clone, Copy)]
 struct ReplyTo<'a> {
     id: &'a str,
@@ -133,11 +141,11 @@ struct ReplyTo<'a> {
 
 /// The reason why a request does not get the result of its method: a JSON-RPC error, or a refusal.
 enum Stopped {
-    /// The call of a legacy session waits for answers.
+    /// The call of a legacy session asks questions, and waits for the answers.
     Asking(Box<Asking>),
     /// The request is not valid MCP.
     Error(RpcError),
-    /// The caller is not allowed to send the request, or not at the moment.
+    /// The caller may not send the request, or may not send it at the moment.
     Refused(RefusedMessage),
 }
 
@@ -157,7 +165,7 @@ impl Endpoint {
     /// Makes an endpoint.
     pub(crate) fn new(config: EndpointConfig) -> Self {
         let registry = &config.registry;
-        // The cursor of a page is for one caller, so a list of several pages is private.
+        // The cursor of a page is valid for one caller only, so a list of several pages is private.
         let is_one_page = |list: List| registry.list(list).count() <= config.page_size;
         let all_public = |list: &List| {
             is_one_page(*list) && registry.list(*list).all(|one| one.guard().is_public())
@@ -182,9 +190,18 @@ impl Endpoint {
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
-            sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
-            log: Arc::new(CallLog::new(
+            sessions: match config.transport {
+                Transport::Http {
+                    legacy_sessions: false,
+                } => None,
+                Transport::Http {
+                    legacy_sessions: true,
+                } => Some(Sessions::new(Arc::clone(&config.clock))),
+                Transport::Stdio => Some(Sessions::of_process(Arc::clone(&config.clock))),
+            },
+            decisions: Arc::new(Decisions::new(
                 Arc::clone(&config.clock),
+                config.audit.clone(),
                 config.metrics.clone(),
             )),
             config,
@@ -241,13 +258,13 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Response {
         let caller = sender.caller;
-        // A body that is not UTF-8 becomes an empty body. Neither is JSON, so the error is the
-        // same.
+        // A body that is not UTF-8 becomes an empty body. Neither body is JSON, so the client gets the same error.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
                 self.config.metrics.request(UNREAD, "refused");
+                self.refused_sign_in(NO_TOKEN);
                 return Response::Refused {
                     id: None,
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
@@ -266,6 +283,7 @@ impl Endpoint {
         };
         let responded = if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
+            self.refused_sign_in(NO_TOKEN);
             Err(RefusedMessage::SignIn { scopes }.into())
         } else if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
@@ -285,7 +303,7 @@ impl Endpoint {
             span.describe(method, served, mirrored, &body, error);
         }
         let (response, outcome) = match responded {
-            // Only a call with a session asks so, and `respond` has answered it.
+            // Only a call of a session asks questions in this way, and `respond` has already answered that call.
             Ok(Response::Accepted) | Err(Stopped::Asking(_)) => (Response::Accepted, "accepted"),
             Ok(response) => (response, "ok"),
             Err(Stopped::Refused(refusal)) => {
@@ -307,7 +325,13 @@ impl Endpoint {
         message: &Message<'_>,
         challenger: &Challenger,
     ) -> Result<Response, Stopped> {
-        self.config.metrics.denial(denied.kind());
+        let reason = denied.in_log();
+        let (method, cause) = (
+            Method::of(&message.method),
+            Cause::of_denial(&denied, &reason),
+        );
+        let outcome = DecisionOutcome::Denied;
+        self.decisions.refused(method, Some(caller), outcome, cause);
         let challenge = self.challenge(&denied, (caller, None), challenger);
         match (challenge, message.id) {
             (Some(challenge), _) => {
@@ -315,9 +339,19 @@ impl Endpoint {
                 Err(RefusedMessage::MoreScope(wider).into())
             }
             (None, Some(_)) => Err(RpcError::MissingScope(denied.to_string()).into()),
-            // This server ignores notifications, and they have no response.
+            // This server ignores notifications, so it does not report the missing scope.
             (None, None) => Ok(Response::Accepted),
         }
+    }
+
+    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
+    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
+        self.decisions.refused_sign_in(reason);
+    }
+
+    /// Returns the audit log, if the server has one.
+    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
+        self.decisions.audit()
     }
 
     /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
@@ -370,10 +404,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the additional scopes for the challenge to sign in, after a request without a token.
-    /// If callers without a token may list everything, these are the scopes of the requested tool,
-    /// prompt or resource. Otherwise there are none, because the challenge would reveal which names
-    /// exist.
+    /// Returns the additional scopes for the challenge to sign in, after a request without a token. If callers without
+    /// a token may list everything, the additional scopes are the scopes of the requested tool, prompt or resource.
+    /// Otherwise there are no additional scopes, because they would reveal which names exist.
     fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
         if self.config.anonymous != AnonymousAccess::ListAll {
             return Vec::new();
@@ -385,9 +418,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the denial for a caller who lacks a scope that every request needs. Ignores calls,
-    /// because the guard of a call also reports the other missing requirements, and uses of a public prompt or resource,
-    /// which a caller without a token may use too.
+    /// Returns the denial for a caller who lacks a scope that every request needs. Returns no denial for calls, because
+    /// the guard of a call reports all missing requirements together. Returns no denial for uses of a public prompt or
+    /// resource, because a caller without a token may use it too.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
         if message.method == "tools/call" {
             return None;
@@ -414,7 +447,7 @@ impl Endpoint {
         let meta = params.meta()?;
         let era = Era::of(mirrored, &message.method, &meta)?;
         era.check_method(mirrored, &message.method)?;
-        // A malformed token or level is refused, also by a function that sends no messages.
+        // Check the progress token and the level also for a function that sends no messages.
         Asked::of(&meta, era)?;
         let session = self.session(era, &message.method, mirrored, sender.caller, url_org)?;
         let session = session.map(|session| SessionRequest::begin(session, id));
@@ -436,7 +469,7 @@ impl Endpoint {
             response => response,
         };
         match session {
-            // A cancelled request has no response.
+            // A cancelled request gets no response.
             Some(session) if session.is_cancelled() => Ok(Response::Accepted),
             Some(_) | None => response,
         }
@@ -493,3 +526,6 @@ fn not_found(era: Era) -> Stopped {
         modern: era == Era::Modern,
     })
 }
+
+/// The reason of a refused sign-in: the request needs a token and has none.
+pub(crate) const NO_TOKEN: &str = "token-missing";

@@ -19,7 +19,7 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Parses a body.
+    /// Parses the body of a POST.
     ///
     /// # Errors
     ///
@@ -57,10 +57,7 @@ impl<'a> Message<'a> {
             return invalid("`jsonrpc` must be \"2.0\"", id);
         }
         if envelope.result.is_some() || envelope.error.is_some() {
-            return invalid(
-                "responses are not accepted, because this server sends no requests",
-                None,
-            );
+            return invalid(RESPONSE, None);
         }
         let Some(method) = method else {
             return invalid("`method` is missing", id);
@@ -88,8 +85,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The members of a message as written in the body. Errors in a member are reported only after the
-/// whole text has turned out to be JSON.
+/// The members of a message as written in the body. An error in a member is reported only after the whole text was
+/// found to be JSON.
 #[derive(Default)]
 struct Envelope<'a> {
     jsonrpc: Option<&'a str>,
@@ -119,8 +116,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The members of `params` that some method reads. Each member remains raw text until a method asks
-/// for it.
+/// The members of `params` that some method reads. A member remains raw text until a method reads it.
 #[derive(Debug, Default)]
 pub(super) struct Params<'a> {
     meta: Option<Meta<'a>>,
@@ -229,12 +225,12 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Returns true if the request has a state.
+    /// Returns true if the client sent the state of an earlier round.
     pub(super) fn is_continued(&self) -> bool {
         self.request_state.is_some()
     }
 
-    /// The state of the request that the client continues.
+    /// Returns the state of the earlier round that the client continues.
     pub(super) fn request_state(&self) -> Result<Option<Cow<'a, str>>, RpcError> {
         text_or_null(self.request_state)
             .ok_or(RpcError::InvalidParams("`requestState` must be a string"))
@@ -284,6 +280,7 @@ pub(super) struct Meta<'a> {
     capabilities: Option<&'a str>,
     progress_token: Option<&'a str>,
     log_level: Option<&'a str>,
+    traceparent: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -303,6 +300,7 @@ impl<'a> Meta<'a> {
                 }
                 "progressToken" => twice(&mut meta.progress_token, value.value()?),
                 "io.modelcontextprotocol/logLevel" => twice(&mut meta.log_level, value.value()?),
+                "traceparent" => twice(&mut meta.traceparent, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -330,6 +328,11 @@ impl<'a> Meta<'a> {
         Some(spelled(level).unwrap_or_default())
     }
 
+    /// The trace context of the request. `None` if it is absent, or is not a string.
+    pub(super) fn traceparent(&self) -> Option<Cow<'a, str>> {
+        self.traceparent.and_then(spelled)
+    }
+
     /// The capabilities of the client, as written in the body. `None` if they are absent, or are not an object.
     pub(super) fn capabilities(&self) -> Option<&'a str> {
         self.capabilities
@@ -337,8 +340,7 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Stores a member, and returns true if the message had the member already. A `null` counts as a
-/// member, too.
+/// Stores a member, and returns true if the message already had a member with this name. A `null` counts as a member.
 fn twice<T>(member: &mut Option<T>, value: T) -> bool {
     member.replace(value).is_some()
 }
@@ -359,6 +361,10 @@ fn is_id(raw: &str) -> bool {
     let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     raw.len() <= 1024 && (raw.starts_with('"') || integer)
 }
+
+/// The error for a response to a request that the server did not send.
+pub(super) const RESPONSE: &str =
+    "responses are not accepted, because this server sends no requests";
 
 #[cfg(test)]
 mod tests;

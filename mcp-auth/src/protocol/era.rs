@@ -1,8 +1,8 @@
-//! The two eras of MCP, and the headers that repeat values of the body.
+//! The two eras of MCP, and the headers that repeat values of the body. The revision 2026-07-28 is the modern era, and
+//! the older revisions are the legacy era.
 //!
-//! A request is modern if its `_meta` names a version. A request other than `initialize` is also
-//! modern if its header names a version that is not a legacy version. Every other request is
-//! legacy. Legacy requests are stateless: they need no session.
+//! A request is modern if its `_meta` names a version. A request other than `initialize` is also modern if its header
+//! names a version that is not a legacy version. Every other request is legacy. A legacy request needs no session.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,10 +25,12 @@ pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// The first revision whose tools have icons.
 pub(super) const WITH_ICONS: &str = "2025-11-25";
 
-/// The headers of a POST that repeat values of its body. A header that occurs twice, or that has
-/// bytes other than visible ASCII, is `Malformed`, and never equals a value of the body.
+/// The headers of a POST that repeat values of its body. A header that occurs twice, or that has bytes other than
+/// visible ASCII, is `Malformed`. A malformed header never equals a value of the body.
 #[derive(Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
+    /// False for a transport without headers (stdio). No header has to repeat a value of the body then.
+    pub(crate) required: bool,
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
     /// `Mcp-Method`.
@@ -41,7 +43,7 @@ pub(crate) struct Mirrored<'a> {
 }
 
 impl fmt::Debug for Mirrored<'_> {
-    /// Leaves out the headers that are not read yet, because they include the token.
+    /// Leaves out `arguments`, because all headers include the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mirrored")
             .field("version", &self.version)
@@ -53,11 +55,11 @@ impl fmt::Debug for Mirrored<'_> {
 
 /// The headers of a request, by name.
 pub(crate) trait Headers: Sync {
-    /// Returns the header with this name. Upper and lower case are equal.
+    /// Returns the header with this name, in any case.
     fn header(&self, name: &str) -> Header<'_>;
 }
 
-/// No headers, or the headers of a test.
+/// The headers of a request without headers, or of a test.
 impl<const N: usize> Headers for [(&str, &str); N] {
     fn header(&self, name: &str) -> Header<'_> {
         let found = self
@@ -123,7 +125,7 @@ impl Era {
         }
         // Without this check, a modern body without the header would bypass proxies that route by
         // the header.
-        if mirrored.version != Header::Value(&version) {
+        if mirrored.required && mirrored.version != Header::Value(&version) {
             return Err(RpcError::HeaderMismatch(VERSION));
         }
         if version != MODERN {
@@ -132,15 +134,15 @@ impl Era {
         Ok(Self::Modern)
     }
 
-    /// Checks `Mcp-Method`. The modern era requires the header. If it is present, it must equal the
-    /// method in the body.
+    /// Checks `Mcp-Method`. The modern era requires the header. In both eras the header must equal the method in the
+    /// body.
     pub(super) fn check_method(
         self,
         mirrored: &Mirrored<'_>,
         method: &str,
     ) -> Result<(), RpcError> {
         match mirrored.method {
-            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Absent if self == Self::Legacy || !mirrored.required => Ok(()),
             Header::Value(value) if value == method => Ok(()),
             Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
                 "the header `Mcp-Method` must be the `method` of the body",
@@ -152,7 +154,7 @@ impl Era {
     /// Base64.
     pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
         match mirrored.name {
-            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Absent if self == Self::Legacy || !mirrored.required => Ok(()),
             Header::Value(value) if decoded(value).is_some_and(|value| value == name) => Ok(()),
             Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
                 "the header `Mcp-Name` must be the `params.name`, or the `params.uri`, of the body",
@@ -162,16 +164,16 @@ impl Era {
 }
 
 impl Era {
-    /// Checks that each header `Mcp-Param-*` of a tool equals the argument that it repeats, and is absent if the argument
-    /// is absent or `null`. `written` is the argument object as it is written in the body. The legacy era does not
-    /// define these headers, so they are ignored.
+    /// Checks that each header `Mcp-Param-*` of a tool equals the argument that it repeats, and is absent if the
+    /// argument is absent or `null`. `written` is the argument object as written in the body. Ignores the headers of
+    /// legacy requests, because the legacy era does not define these headers.
     pub(super) fn check_arguments(
         self,
         mirrored: &Mirrored<'_>,
         declared: &'static [MirroredArgument],
         written: &str,
     ) -> Result<(), RpcError> {
-        if self == Self::Legacy {
+        if self == Self::Legacy || !mirrored.required {
             return Ok(());
         }
         for MirroredArgument { argument, header } in declared {
@@ -237,6 +239,7 @@ mod tests {
 
     fn mirrored(version: Header<'static>) -> Mirrored<'static> {
         Mirrored {
+            required: true,
             version,
             method: Header::Absent,
             name: Header::Absent,
@@ -365,6 +368,27 @@ mod tests {
             ..absent
         };
         assert!(Era::Legacy.check_method(&other, "ping").is_err());
+    }
+
+    #[test]
+    fn a_transport_without_headers_needs_no_headers() {
+        let none = Mirrored {
+            required: false,
+            ..mirrored(Header::Absent)
+        };
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{COMPLETE}}}}}"#);
+        let message = Message::parse(&body).unwrap();
+        let meta = message.params().unwrap().meta().unwrap();
+        assert_eq!(Era::of(&none, "m", &meta), Ok(Era::Modern));
+        assert!(Era::Modern.check_method(&none, "m").is_ok());
+        assert!(Era::Modern.check_name(&none, "add").is_ok());
+        let declared = &[MirroredArgument {
+            argument: "region",
+            header: "Mcp-Param-Region",
+        }];
+        let checked = Era::Modern.check_arguments(&none, declared, r#"{"region":"eu"}"#);
+        assert!(checked.is_ok());
     }
 
     #[test]

@@ -38,31 +38,32 @@ pub(crate) enum RpcError {
     /// The parameters do not fit the method.
     #[error("Invalid params: {0}")]
     InvalidParams(&'static str),
-    /// The function asks a question that the client cannot answer, because it lacks these capabilities.
+    /// The function asks a question that the client cannot answer, because the client lacks these capabilities.
     #[error("The client lacks a capability that this request needs: {}", names(.0))]
     MissingCapability(Map<String, Value>),
-    /// The caller lacks a scope that every request needs, and has already received two challenges
-    /// for it. After another challenge, a client would send its user to the consent screen again,
-    /// or close the connection. It shows this error to the user instead.
+    /// The caller lacks a scope that every request needs, and has already received two challenges for this scope. After
+    /// another challenge the client would send its user to the consent screen again, or close the connection. The
+    /// client shows this error to its user instead.
     #[error("{0}")]
     MissingScope(String),
-    /// The arguments of a prompt, or the values in the URI of a resource, do not fit; the text names the path.
+    /// The arguments of a prompt, or the values in the URI of a resource, are not valid. The text names the path of the
+    /// wrong value.
     #[error("Invalid params: {0}")]
     Arguments(String),
-    /// The function of a prompt or a resource failed. The text is its own, or names the reference in the log.
+    /// The function of a prompt or a resource failed. The text is the function's own text, or names an id in the log.
     #[error("{0}")]
     Failed(String),
-    /// A limit refused the use of a prompt or a resource.
+    /// A limit refused the use of a prompt or a resource, or another confirmation.
     #[error("{text}")]
     Limited {
         text: String,
-        /// In seconds.
+        /// The time after which the client may try again, in seconds.
         retry_after: u64,
     },
     /// There is no such prompt, or the caller may not use it.
     #[error("Unknown prompt: {0}")]
     UnknownPrompt(String),
-    /// There is no such resource, or the caller may not read it. The code differs by era.
+    /// There is no such resource, or the caller may not read it. The two eras have different codes for this error.
     #[error("Unknown resource: {uri}")]
     UnknownResource { uri: String, modern: bool },
     /// There is no such tool.
@@ -87,10 +88,10 @@ impl RpcError {
             Self::UnknownResource { modern: false, .. } => -32002,
             Self::Failed(_) => -32603,
             Self::ArgumentMismatch { .. } | Self::HeaderMismatch(_) => -32020,
-            // The code is outside the range that JSON-RPC reserves. The challenges before this
-            // error have the status 403, too.
+            // JSON-RPC does not reserve this code. It equals the status of the challenges that the client got before
+            // this error.
             Self::MissingScope(_) => 403,
-            // Outside that range too, like the HTTP status of a rate limit.
+            // JSON-RPC does not reserve this code. It equals the HTTP status of a rate limit.
             Self::Limited { .. } => 429,
             Self::MissingCapability(_) => -32021,
             Self::UnsupportedVersion(_) => -32022,
@@ -145,7 +146,7 @@ impl RpcError {
         }
     }
 
-    /// The error as a response to the request `id`. `None` if the id could not be read.
+    /// Returns the error as the response to the request `id`. `None` if the id could not be read.
     pub(crate) fn answer(&self, id: Option<&str>) -> Response {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         if let (Some(error), Some(data)) = (error.as_object_mut(), self.data()) {

@@ -86,8 +86,8 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     }
 }
 
-/// Checks that no body is both a request and a response of a client, that a capability is declared by an object, and that
-/// the server writes an id of an event in one form only.
+/// Checks three rules: no body is both a request and a response of a client, only an object declares a capability, and
+/// the id of an event has one form only.
 fn check_session_texts(text: &str, is_message: bool) {
     assert!(
         !is_message || ClientResponse::read(text).is_none(),
@@ -118,6 +118,7 @@ fn check_escaping(text: &str) {
 fn check_mirrored_name(name: &str) {
     let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
     let mirrored = Mirrored {
+        required: true,
         version: Header::Absent,
         method: Header::Absent,
         name: Header::Value(&spelled),
@@ -140,8 +141,8 @@ const TEXT: &[MirroredArgument] = &[MirroredArgument {
     header: "Mcp-Param-Text",
 }];
 
-/// Checks that a header repeats a value only if both have the same meaning. The first line is the header, and the rest is
-/// the value.
+/// Checks that a header repeats a value only if both mean the same value. The first line of the input is the header,
+/// and the rest is the value.
 fn check_repeated(text: &str) {
     let Some((header, written)) = text.split_once('\n') else {
         return;
@@ -162,7 +163,7 @@ fn check_repeated(text: &str) {
     }
 }
 
-/// A message as the second parser reads it.
+/// A message as the second parser, which uses serde_json, reads it.
 struct Expected<'a> {
     id: Option<&'a str>,
     method: Cow<'a, str>,

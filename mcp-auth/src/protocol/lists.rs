@@ -1,4 +1,4 @@
-//! Caches the pages of lists, one for each set of visible entries. Many callers see the same set.
+//! Caches the pages of lists, one page for each set of visible entries. Many callers see the same set.
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -9,7 +9,7 @@ use crate::primitive::List;
 
 use super::era::Era;
 
-/// The key of a cached page: all data that its bytes depend on.
+/// The key of a cached page: all data on which the bytes of the page depend.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Key {
     pub(super) list: List,
@@ -29,8 +29,8 @@ impl Lists {
         Self(Cache::with_weighter(MOST_LISTS, MOST_BYTES, Weight))
     }
 
-    /// Returns the list for `key`. If the cache does not have the list, assembles it. Two requests
-    /// may assemble the same list, because waiting for the other request would take longer.
+    /// Returns the list for `key`. If the cache does not have the list, assembles it. Two concurrent requests may both
+    /// assemble the same list, because waiting for the other request would take longer.
     pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Key) -> Vec<u8>) -> Bytes {
         if let Some(list) = self.0.get(&key) {
             return list;
@@ -41,7 +41,7 @@ impl Lists {
     }
 }
 
-/// The weight of a list is its size in bytes. The minimum weight limits the number of lists to
+/// The weight of a list: its size in bytes, but at least a minimum. The minimum limits the number of lists to
 /// `MOST_LISTS`.
 #[derive(Clone, Debug)]
 struct Weight;

@@ -5,8 +5,8 @@ use quick_cache::sync::Cache;
 use crate::identity::Caller;
 use crate::primitive::LogLevel;
 
-/// The level of each principal. A legacy request has no session, so the level that a client sets holds for
-/// all calls of its principal. A principal that set no level gets no log messages.
+/// The level of each principal. Without a session, the level that a client sets holds for all calls of its principal. A
+/// principal that set no level gets no log messages.
 #[derive(Debug)]
 pub(super) struct LogLevels(Cache<Box<[u8]>, LogLevel>);
 
@@ -15,16 +15,16 @@ impl LogLevels {
         Self(Cache::new(MOST_PRINCIPALS))
     }
 
-    /// Sets the level of the caller's principal. A caller without a token has no level, because all such callers
-    /// would share it.
+    /// Sets the level of the caller's principal. Sets no level for a caller without a token, because all callers
+    /// without a token would share the level.
     pub(super) fn set(&self, caller: Option<&Caller>, level: LogLevel) {
         if let Some(caller) = caller {
             self.0.insert(key(caller), level);
         }
     }
 
-    /// Returns the level that the caller's principal set. `None` if it set none, or so long ago that other
-    /// principals took its place.
+    /// Returns the level that the caller's principal set. `None` if the principal set no level, or if levels of other
+    /// principals have pushed the level out of the table.
     pub(super) fn of(&self, caller: &Caller) -> Option<LogLevel> {
         self.0.get(&key(caller))
     }
@@ -34,5 +34,5 @@ fn key(caller: &Caller) -> Box<[u8]> {
     caller.principal_in(None).to_bytes().into()
 }
 
-/// The number of principals whose level is kept.
+/// The largest number of principals whose level is kept.
 const MOST_PRINCIPALS: usize = 10_000;

@@ -1,14 +1,17 @@
 //! The protocol MCP: the JSON-RPC envelope, the two eras of the protocol, and the methods.
 //!
-//! This module takes the bytes of one POST, the headers that repeat values of the body, and the
+//! This module takes the bytes of one message, the headers that repeat values of the body, and the
 //! verified caller. It returns a [`Response`]. It does not depend on an HTTP framework: the module
-//! `http` turns the [`Response`] into an HTTP response.
+//! `http` turns the [`Response`] into an HTTP response, and the module `stdio` into lines.
 
+mod audited;
 mod calls;
 mod challenge;
 mod completion;
+mod confirmation_code;
 mod confirmations;
 mod cursor;
+mod decisions;
 mod driver;
 mod endpoint;
 mod envelope;
@@ -18,7 +21,11 @@ mod error;
 pub(crate) mod fuzz;
 mod lists;
 mod log_levels;
+mod method;
 mod notification;
+#[cfg(feature = "stdio")]
+mod outline;
+mod problem;
 mod rates;
 mod record;
 mod request_state;
@@ -40,17 +47,23 @@ pub(crate) use self::challenge::{Challenge, Challenger};
 pub use self::confirmations::ConfirmationStore;
 pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
-    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo, SessionRefusal,
-    SessionRequestHead, StreamEvent,
+    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, NO_TOKEN, Sender, ServerInfo,
+    SessionRefusal, SessionRequestHead, StreamEvent, Transport,
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
 #[cfg(any(mcp_auth_bench, feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Headers, Mirrored};
+#[cfg(feature = "stdio")]
+pub(crate) use self::error::RpcError;
+#[cfg(feature = "stdio")]
+pub(crate) use self::outline::{Outline, RequestKind};
+pub(crate) use self::problem::{Problem, seconds};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
-pub(crate) use self::results::{DENIED, DenialDetails};
+#[cfg(feature = "testing")]
+pub(crate) use self::results::CONFIRMATION;
 pub(crate) use self::running_tasks::RunningTasks;
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]
@@ -93,7 +106,7 @@ pub(crate) enum Response {
     Stream(MessageStream),
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub(crate) enum RefusedMessage {
     /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
@@ -102,20 +115,22 @@ pub(crate) enum RefusedMessage {
     MoreScope(Box<WiderToken>),
     /// The caller's principal has no session with the id of the request: HTTP 404.
     NoSession,
-    /// The client accepts no stream of events, but the response would be one: HTTP 406.
+    /// The response is a stream of events, and the client does not accept events: HTTP 406.
     NoEvents,
     /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
-    /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
-    /// `scopes` in addition to the scopes that it always asks for.
+    /// The request needs a token, but has none: HTTP 401 with a challenge. The challenge asks for `scopes` in addition
+    /// to the scopes of every challenge.
     SignIn { scopes: Vec<String> },
     /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
     Subscriptions,
+    /// The audit log has no room for the record of the call, so the call did not run: HTTP 503.
+    Unaudited,
     /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }
 
-/// A denial of a caller whom a token with more scopes would help, and the challenge for that token.
+/// A denial of a caller whom a token with more scopes would help, and the challenge for the new token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WiderToken {
     pub(crate) denied: Denied,

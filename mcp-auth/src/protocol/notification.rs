@@ -14,7 +14,7 @@ use super::error::RpcError;
 pub(super) struct Asked<'a> {
     /// The progress token, as written in the body.
     pub(super) token: Option<&'a str>,
-    /// The level that a modern request names.
+    /// The log level that a modern request names.
     pub(super) level: Option<LogLevel>,
 }
 
@@ -43,10 +43,10 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Writes a notification. `token` is the progress token as the client wrote it.
+/// Writes a notification. `token` is the progress token, as written in the body.
 pub(super) fn written(message: &ClientMessage, token: Option<&str>) -> Vec<u8> {
     let notification = match message {
-        // Only a stream of a session can be closed before its end, and that needs no message.
+        // `Close` ends the connection of a session's stream. It is no message.
         ClientMessage::Close => return Vec::new(),
         ClientMessage::Progress(progress) => Notification::new(
             "notifications/progress",
@@ -66,7 +66,7 @@ pub(super) fn written(message: &ClientMessage, token: Option<&str>) -> Vec<u8> {
             },
         ),
     };
-    // A value that the server itself makes can always be written.
+    // The server itself makes this value, so it can always be written as JSON.
     serde_json::to_vec(&notification).unwrap_or_default()
 }
 
@@ -129,7 +129,7 @@ fn is_token(raw: &str) -> bool {
 /// The message of the error for an unknown level.
 pub(super) const UNKNOWN_LEVEL: &str = "the log level must be `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`";
 
-/// 2⁵³: a larger float may not be the number that the function meant.
+/// 2⁵³. A larger float may differ from the number that the function meant.
 const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]

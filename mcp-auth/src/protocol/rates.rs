@@ -1,9 +1,9 @@
-//! The rate limits of calls: which limits count a call, and the counts. A call is the use of a tool, a
-//! prompt or a resource, or a completion request.
+//! The rate limits of calls: decides which limits count a call, and counts. A call is the use of a tool, a prompt or a
+//! resource, or a completion request.
 //!
 //! The rates of the server count every call of a tool that exists. They count every request for a prompt, a resource or
 //! a completion, also for an unknown name. The rates of a tool, a prompt or a resource count the calls that its guard
-//! allowed. If one of these rates refuses a call, no rate counts the call.
+//! allowed. If any rate refuses a call, no rate counts the call.
 
 use std::fmt::{self, Debug};
 use std::future::{Ready, ready};
@@ -25,16 +25,16 @@ pub(super) struct Rates {
     store: Box<dyn Store>,
 }
 
-/// A call, with the data that rates need.
+/// The data of a call that rates need.
 #[derive(Clone, Copy)]
 pub(super) struct Counting<'a> {
-    /// The tool, the prompt or the resource; `None` if only the rates of the server count the request.
+    /// The tool, the prompt or the resource. `None` if only the rates of the server count the request.
     pub(super) tool: Option<&'a Served>,
     /// True if the guard allowed the call, so that the rates of the called primitive count it.
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
-    /// The party that the call counts for if it has no token.
+    /// The network that the call counts for if the call has no token.
     pub(super) party: Party,
 }
 
@@ -52,21 +52,20 @@ pub(super) enum Limited {
     },
 }
 
-/// Stores the counts of calls. The methods may take time, because servers that share their counts
-/// would need a store outside the process.
+/// Stores the counts of calls. The methods are asynchronous, because servers that share their counts would need a store
+/// outside the process.
 trait Store: Debug + Send + Sync {
-    /// Counts a call for each of the rates if all of them allow the call. Otherwise counts it for
-    /// none.
+    /// Counts a call for each of the rates if all of the rates allow the call. Otherwise counts the call for no rate.
     fn take(&self, counts: &[Count<'_>]) -> Counted;
 
-    /// Returns the error with which [`take`](Self::take) would refuse the call. Counts nothing.
+    /// Returns the error with which [`take`](Self::take) would refuse the call, without counting the call.
     fn peek(&self, counts: &[Count<'_>]) -> Counted;
 }
 
 /// For counts in memory, the result is ready at once and needs no allocation.
 type Counted = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
 
-/// One count of a call: the rate, and the caller that the call counts for.
+/// A rate, and the caller that a call counts for under this rate.
 #[derive(Clone, Copy, Debug)]
 struct Count<'a> {
     /// The key of the tool, the prompt or the resource. `None` for a rate of the server.
@@ -75,7 +74,7 @@ struct Count<'a> {
     place: usize,
     rate: Rate,
     whose: Whose<'a>,
-    /// The kind of caller, in words.
+    /// The kind of the caller, in words.
     whom: &'static str,
 }
 
@@ -86,7 +85,7 @@ enum Whose<'a> {
     Org(&'a str),
     /// The callers without a token of one network.
     Stranger(Party),
-    /// A user, a machine, or an organization whose API key was presented.
+    /// A user, a machine, or an organization that an API key belongs to.
     Subject(&'a str),
 }
 
@@ -115,6 +114,16 @@ impl Rates {
         self.store.take(&self.counts(call)).await
     }
 
+    /// Counts a further run of a function for the rates that the function declares, and not for those of the server.
+    ///
+    /// # Errors
+    ///
+    /// The error with which [`take`](Self::take) would refuse the call.
+    pub(super) async fn take_own(&self, call: Counting<'_>) -> Result<(), Limited> {
+        let counts: Vec<_> = call.own_counts().collect();
+        self.store.take(&counts).await
+    }
+
     /// Returns the limit that would refuse a call. Counts nothing.
     ///
     /// # Errors
@@ -127,9 +136,7 @@ impl Rates {
     fn counts<'a>(&self, call: Counting<'a>) -> Vec<Count<'a>> {
         let server = self.server.iter().enumerate();
         let server = server.map(|(place, rate)| call.count(None, place, *rate));
-        let own = call.own_rates().iter().enumerate();
-        let own = own.map(|(place, rate)| call.count(call.tool.map(Served::key), place, *rate));
-        server.chain(own).collect()
+        server.chain(call.own_counts()).collect()
     }
 }
 
@@ -140,6 +147,11 @@ impl<'a> Counting<'a> {
             Some(tool) if self.allowed => tool.rates(),
             Some(_) | None => &[],
         }
+    }
+
+    fn own_counts(self) -> impl Iterator<Item = Count<'a>> {
+        let own = self.own_rates().iter().enumerate();
+        own.map(move |(place, rate)| self.count(self.tool.map(Served::key), place, *rate))
     }
 
     fn count(self, tool: Option<&'a str>, place: usize, rate: Rate) -> Count<'a> {
@@ -219,8 +231,7 @@ struct InMemory {
 }
 
 impl InMemory {
-    /// Returns the table of a call. All counts of one call are for the same caller, so they are in
-    /// the same table.
+    /// Returns the table of a call. All counts of one call are for the same caller, and therefore in the same table.
     fn windows(&self, counts: &[Count<'_>]) -> &Windows {
         match counts.first().map(|count| count.whose) {
             Some(Whose::Stranger(_)) => &self.strangers,
@@ -275,8 +286,7 @@ impl Count<'_> {
     }
 }
 
-/// Hashing is most of the cost of a count, so only the data that distinguishes two counts is
-/// hashed.
+/// Hashes only the data that distinguishes two counts, because hashing is most of the cost of a count.
 impl Hash for Count<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (kind, id) = match self.whose {

@@ -1,70 +1,48 @@
-//! Writes one log line for each decision, also if the request is dropped before it ends.
-//!
-//! At `info`, a call that succeeded has no line. Any other call has a line with the outcome, the
-//! reason and the duration. That line contains neither the caller nor the arguments. At `debug`,
-//! every call has a line with its caller.
+//! The record of one call, which passes the call's end to [`Decisions`], also if the call is dropped before it ends. It
+//! decides what the client learns about a failure.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Level;
-
+use crate::audit::NoRoom;
 use crate::guard::Denied;
-use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
-use crate::metrics::Metrics;
-use crate::primitive::{Asking, Failure, Fault, LogName, Outcome, Output, Reference, Served};
+use crate::identity::{Acting, Caller, Org};
+use crate::primitive::{Asking, Failure, Fault, List, Outcome, Output, Reference, Served};
 
+use super::audited::Audited;
 use super::calls::Full;
+use super::decisions::{About, Cause, Decision, DecisionOutcome, Decisions};
+use super::method::Method;
 use super::rates::Limited;
-use super::span::record_outcome;
-
-/// The clock and the throttles that the records of all calls share.
-#[derive(Debug)]
-pub(super) struct CallLog {
-    clock: Arc<dyn Clock>,
-    /// Throttles the lines of calls without a token, because anyone can cause them.
-    anonymous: LogThrottle,
-    /// Throttles the lines of calls with a token that a limit refused, because one caller can cause
-    /// any number of them.
-    limited: LogThrottle,
-    metrics: Metrics,
-}
-
-impl CallLog {
-    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        Self {
-            clock,
-            metrics,
-            anonymous: LogThrottle::default(),
-            limited: LogThrottle::default(),
-        }
-    }
-}
 
 /// The record of one call. It lives as long as the call, which may outlive its request.
 #[derive(Debug)]
 pub(super) struct Record {
-    log: Arc<CallLog>,
-    served: Arc<Served>,
+    decisions: Arc<Decisions>,
+    method: Method,
+    /// `None` for a list.
+    served: Option<Arc<Served>>,
     caller: Option<Caller>,
     org: Option<Org>,
     since: Duration,
+    /// The facts for the audit log. `None` if the server has no audit log.
+    audited: Option<Box<Audited>>,
+    /// True if metrics count the end as a call.
+    is_call: bool,
     closed: bool,
-    /// True if metrics need not count the call, or no longer.
-    counted: bool,
 }
 
 /// The outcome of a call without a result, as the client sees it.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The arguments do not fit. The text says why.
+    /// The arguments do not fit the schema. The text says why.
     Arguments(String),
     /// The function waits for answers.
     Asking(Box<Asking>),
     Denied(Denied),
     /// The function failed. The text is for the client.
     Error(String),
-    /// The function panicked or timed out. The text names the error id.
+    /// The function panicked or timed out. The text has the id of the log line.
     Fault(String),
     /// The function needs these scopes.
     NeedsScopes(Vec<String>),
@@ -73,65 +51,118 @@ pub(super) enum Ended {
 }
 
 impl Record {
-    pub(super) fn open(log: &Arc<CallLog>, served: &Arc<Served>, caller: Option<&Caller>) -> Self {
-        Self {
-            log: Arc::clone(log),
-            served: Arc::clone(served),
-            caller: caller.cloned(),
-            org: None,
-            since: log.clock.uptime(),
-            closed: false,
-            counted: false,
-        }
-    }
-
-    /// Makes the record of a decision without a call, such as a decision about a task or about a notification. Metrics
-    /// count its denials, but no call.
-    pub(super) fn open_for_decision(
-        log: &Arc<CallLog>,
+    /// Begins the record of the use of a primitive.
+    pub(super) fn open(
+        decisions: &Arc<Decisions>,
+        method: Method,
         served: &Arc<Served>,
         caller: Option<&Caller>,
     ) -> Self {
-        let mut record = Self::open(log, served, caller);
-        record.counted = true;
-        record
+        Self::begin(decisions, method, Some(served), caller)
     }
 
-    /// Makes a call of a decision, because the function runs.
+    /// Begins the record of a request for a list. `None` if lists are not kept.
+    pub(super) fn of_list(
+        decisions: &Arc<Decisions>,
+        list: List,
+        caller: Option<&Caller>,
+    ) -> Option<Self> {
+        let keeps = decisions.keeps_lists();
+        keeps.then(|| Self::begin(decisions, list.into(), None, caller))
+    }
+
+    fn begin(
+        decisions: &Arc<Decisions>,
+        method: Method,
+        served: Option<&Arc<Served>>,
+        caller: Option<&Caller>,
+    ) -> Self {
+        Self {
+            decisions: Arc::clone(decisions),
+            method,
+            served: served.map(Arc::clone),
+            caller: caller.cloned(),
+            org: None,
+            since: decisions.begin(),
+            audited: decisions.audits().then(Box::default),
+            is_call: method.is_call(),
+            closed: false,
+        }
+    }
+
+    /// Makes metrics count the end as a call, because a request of another method runs the function.
     pub(super) fn calls(&mut self) {
-        self.counted = false;
-        self.since = self.log.clock.uptime();
+        self.is_call = true;
     }
 
     /// Sets the organization in which the caller acts.
-    pub(super) fn acts_in(&mut self, org: Option<&Org>) {
-        self.org = org.cloned();
+    pub(super) fn acts_in(&mut self, acting: &Acting) {
+        self.org.clone_from(&acting.org);
+        if let Some(audited) = &mut self.audited {
+            audited.acts_in(acting);
+        }
     }
 
-    /// Logs the outcome of a call, and returns the output or the text for the client. A text that
+    /// Sets the arguments of the call, whose digest is kept.
+    pub(super) fn has_arguments(&mut self, arguments: &str) {
+        if let (Some(audited), Some(audit)) = (&mut self.audited, self.decisions.audit()) {
+            audited.arguments = Some(audit.digest(arguments));
+        }
+    }
+
+    /// Sets the trace id of the request.
+    pub(super) fn has_trace(&mut self, trace_id: Option<String>) {
+        if let Some(audited) = &mut self.audited {
+            audited.trace_id = trace_id;
+        }
+    }
+
+    /// Waits for room in the audit log, if the settings say so.
+    ///
+    /// # Errors
+    ///
+    /// The audit log has no room in time. The record has ended.
+    pub(super) async fn reserve(&mut self) -> Result<(), NoRoom> {
+        let audit = self.decisions.audit().filter(|audit| audit.waits());
+        let (Some(audited), Some(audit)) = (&mut self.audited, audit) else {
+            return Ok(());
+        };
+        match audit.reserve().await {
+            Ok(room) => audited.room = Some(room),
+            Err(no_room) => {
+                self.fail("the audit log has no room", Reference::new());
+                return Err(no_room);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a call with its outcome, and returns the output or the text for the client. A text that
     /// may contain arguments is sent to the client but not logged.
     pub(super) fn end(&mut self, outcome: Outcome) -> Result<Output, Ended> {
         let failure = match outcome {
             Ok(output) => {
-                self.close("allowed");
+                self.close(DecisionOutcome::Allowed);
                 return Ok(output);
             }
             Err(failure) => failure,
         };
         Err(match failure {
             Failure::Arguments(text) => {
-                self.count("invalid");
-                self.fail("the arguments do not fit the schema", Reference::new());
+                self.report(
+                    DecisionOutcome::Invalid,
+                    "the arguments do not fit the schema",
+                );
                 Ended::Arguments(text)
             }
-            // A call of this kind has no outcome to end with.
+            // A call that runs a function never ends with this outcome.
             Failure::Allowed => {
                 let request = Reference::new();
                 self.fail(INTERNAL, request);
                 Ended::Error(request.text())
             }
             Failure::Asking(asking) => {
-                self.close("asked");
+                self.close(DecisionOutcome::Asked);
                 Ended::Asking(asking)
             }
             Failure::Denied(denied) => {
@@ -141,10 +172,9 @@ impl Record {
             Failure::Error(error) => {
                 let error = match error.into_scopes() {
                     Ok(scopes) => {
-                        // The function may have taken the scopes from its arguments, which are not logged.
+                        // The scopes are not logged, because the function may have taken them from its arguments.
                         let reason = "scope that the function needs";
-                        self.log.metrics.denial("scope");
-                        self.report("denied", reason, Reference::new());
+                        self.report(DecisionOutcome::Denied, reason);
                         return Err(Ended::NeedsScopes(scopes));
                     }
                     Err(error) => error,
@@ -156,230 +186,129 @@ impl Record {
                     "the function's own error"
                 };
                 self.fail(reason, request);
-                Ended::Error(error.into_text(self.served.log_name(), request))
+                let name = self.served.as_ref().map(|served| served.log_name());
+                Ended::Error(error.into_text(name.unwrap_or_default(), request))
             }
             Failure::Fault(request, fault) => {
-                self.count(match fault {
-                    Fault::Panicked => "panicked",
-                    Fault::Stopped => "cancelled",
-                    Fault::TimedOut => "timed_out",
-                });
-                self.fail(INTERNAL, request);
+                let outcome = match fault {
+                    Fault::Panicked => DecisionOutcome::Panicked,
+                    Fault::Stopped => DecisionOutcome::Cancelled,
+                    Fault::TimedOut => DecisionOutcome::TimedOut,
+                };
+                let cause = Cause {
+                    reason: Some(INTERNAL),
+                    request: Some(request),
+                    ..Cause::default()
+                };
+                self.ended(outcome, cause);
                 Ended::Fault(request.text())
             }
             Failure::NoThread => {
-                self.count("limited");
-                self.log.metrics.limit_hit("tool_threads");
-                self.fail(
+                self.exceeds(
+                    "tool_threads",
                     "no thread was free for the function in time",
-                    Reference::new(),
                 );
                 Ended::NoThread
             }
             Failure::Rules(text) => {
-                self.count("invalid");
-                self.fail(
+                self.report(
+                    DecisionOutcome::Invalid,
                     "validation error: the arguments break rules",
-                    Reference::new(),
                 );
                 Ended::Arguments(text)
             }
         })
     }
 
-    /// Logs an outcome that needs no attention, at `debug`.
-    pub(super) fn close(&mut self, outcome: &'static str) {
-        self.closed = true;
-        self.count(outcome);
-        if enabled_at_debug() {
-            self.write(outcome, None, None);
-        }
+    /// Ends a call with an outcome that needs no attention.
+    pub(super) fn close(&mut self, outcome: DecisionOutcome) {
+        self.ended(outcome, Cause::default());
     }
 
-    /// Logs the denial of a call.
+    /// Ends a call with its denial.
     pub(super) fn deny(&mut self, denied: &Denied) {
-        self.log.metrics.denial(denied.kind());
-        self.report("denied", &denied.in_log(), Reference::new());
+        let reason = denied.in_log();
+        let cause = Cause {
+            request: Some(Reference::new()),
+            ..Cause::of_denial(denied, &reason)
+        };
+        self.ended(DecisionOutcome::Denied, cause);
     }
 
-    /// Logs the limit that refused a call.
+    /// Ends a call with the limit that refused it.
     pub(super) fn limit(&mut self, limited: Limited) {
-        self.log.metrics.limit_hit(limited.name());
-        self.report(LIMITED, &limited.reason(), Reference::new());
+        self.exceeds(limited.name(), &limited.reason());
     }
 
-    /// Logs that too many calls are in flight.
+    /// Ends a call for which too many calls are in flight.
     pub(super) fn full(&mut self, full: Full) {
-        self.count(LIMITED);
-        self.log.metrics.limit_hit(full.limit());
-        self.fail(full.reason(), Reference::new());
+        self.exceeds(full.limit(), full.reason());
     }
 
-    /// Logs that the data for the decision cannot be looked up now.
+    /// Ends a call whose decision needs data that cannot be looked up now.
     pub(super) fn unavailable(&mut self, reason: &str) {
-        self.count("unavailable");
-        self.fail(reason, Reference::new());
+        self.report(DecisionOutcome::Unavailable, reason);
     }
 
-    /// Logs the failure of a call.
+    /// Ends a call with its failure.
     pub(super) fn fail(&mut self, reason: &str, request: Reference) {
-        self.report("failed", reason, request);
+        let cause = Cause {
+            reason: Some(reason),
+            request: Some(request),
+            ..Cause::default()
+        };
+        self.ended(DecisionOutcome::Failed, cause);
     }
 
-    /// Counts the call, unless it was counted before.
-    fn count(&mut self, outcome: &'static str) {
-        if !self.counted {
-            self.counted = true;
-            record_outcome(outcome);
-            let meter = self.served.meter();
-            meter.count(outcome, || {
-                self.log.clock.uptime().saturating_sub(self.since)
-            });
-        }
-    }
-
-    fn report(&mut self, outcome: &'static str, reason: &str, request: Reference) {
+    /// Ends the record of a decision that is made again, so that the request has one record.
+    pub(super) fn repeat(mut self) {
         self.closed = true;
-        self.count(outcome);
-        if enabled_at_debug() {
-            return self.write(outcome, Some(reason), Some(request));
-        }
-        let now = self.log.clock.uptime();
-        let throttle = match &self.caller {
-            None => Some(&self.log.anonymous),
-            Some(_) if outcome == LIMITED => Some(&self.log.limited),
-            // Lines of a caller with a token are not throttled, because the operator can identify
-            // and block the caller.
-            Some(_) => None,
-        };
-        let calls = match throttle.map(|throttle| throttle.due(now)) {
-            Some(None) => return,
-            calls => calls.flatten(),
-        };
-        let LogName {
-            prompt,
-            resource,
-            tool,
-        } = self.served.log_name();
-        tracing::info!(
-            target: "mcp_auth",
-            tool,
-            prompt,
-            resource,
-            reason,
-            duration = ?now.saturating_sub(self.since),
-            %request,
-            calls,
-            fact = (outcome == LIMITED).then_some("limit_hit"),
-            "{outcome}"
-        );
     }
 
-    fn write(&self, outcome: &'static str, reason: Option<&str>, request: Option<Reference>) {
-        let Self {
-            served,
-            caller,
-            org,
-            ..
-        } = self;
-        let LogName {
-            prompt,
-            resource,
-            tool,
-        } = served.log_name();
-        let Who {
-            subject,
-            actor,
-            client,
-            token,
-        } = Who::of(caller.as_ref());
-        tracing::debug!(
-            target: "mcp_auth",
-            tool,
-            prompt,
-            resource,
-            policy = served.access_rule().to_string(),
-            subject,
-            actor,
-            client,
-            token,
-            org = org.as_ref().map(Org::id),
-            reason,
-            duration = ?self.log.clock.uptime().saturating_sub(self.since),
-            request = request.map(tracing::field::display),
-            "{outcome}"
-        );
+    /// Ends a call with a reason and a new error id.
+    fn report(&mut self, outcome: DecisionOutcome, reason: &str) {
+        let cause = Cause {
+            reason: Some(reason),
+            request: Some(Reference::new()),
+            ..Cause::default()
+        };
+        self.ended(outcome, cause);
     }
-}
 
-fn enabled_at_debug() -> bool {
-    tracing::enabled!(target: "mcp_auth", Level::DEBUG)
+    fn exceeds(&mut self, limit: &'static str, reason: &str) {
+        let cause = Cause {
+            limit: Some(limit),
+            reason: Some(reason),
+            request: Some(Reference::new()),
+            ..Cause::default()
+        };
+        self.ended(DecisionOutcome::Limited, cause);
+    }
+
+    fn ended(&mut self, outcome: DecisionOutcome, cause: Cause<'_>) {
+        self.closed = true;
+        let audited = self.audited.take();
+        let decision = Decision {
+            method: self.method,
+            about: self.served.as_deref().map_or(About::Request, About::Served),
+            caller: self.caller.as_ref(),
+            org: self.org.as_ref(),
+            outcome,
+            cause,
+            since: Some(self.since),
+            is_call: self.is_call,
+        };
+        self.decisions
+            .ended(&decision, audited.map(|audited| *audited));
+    }
 }
 
 const INTERNAL: &str = "internal error";
-/// The outcome of a call that a limit refused.
-const LIMITED: &str = "limited";
-
-/// The kind of an unknown name: a prompt, a resource or a tool.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    Prompt,
-    Resource,
-    Tool,
-}
-
-/// Logs the use of a name that does not exist. The name is not logged, because the caller chose it.
-/// The log contains only declared names.
-pub(super) fn unknown(metrics: &Metrics, kind: Kind, caller: Option<&Caller>) {
-    metrics.unknown_call(match kind {
-        Kind::Prompt => "prompt",
-        Kind::Resource => "resource",
-        Kind::Tool => "tool",
-    });
-    let Who {
-        subject,
-        actor,
-        client,
-        token,
-    } = Who::of(caller);
-    let other = |one| (one == kind).then_some("other");
-    tracing::debug!(
-        target: "mcp_auth",
-        tool = other(Kind::Tool),
-        prompt = other(Kind::Prompt),
-        resource = other(Kind::Resource),
-        subject,
-        actor,
-        client,
-        token,
-        "unknown"
-    );
-}
 
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.closed {
-            self.close("cancelled");
-        }
-    }
-}
-
-/// The caller's identity for the log. Fields that are `None` are left out of the line.
-struct Who<'a> {
-    subject: &'a str,
-    actor: Option<&'a str>,
-    client: &'a str,
-    token: Option<&'static str>,
-}
-
-impl<'a> Who<'a> {
-    fn of(caller: Option<&'a Caller>) -> Self {
-        let actor = caller.filter(|caller| caller.is_impersonated());
-        Self {
-            subject: caller.map_or("anonymous", Caller::subject),
-            actor: actor.map(|caller| caller.actor().map_or("unknown", Actor::subject)),
-            client: caller.and_then(Caller::client_id).unwrap_or_default(),
-            token: caller.map(|caller| caller.token_kind().name()),
+            self.close(DecisionOutcome::Cancelled);
         }
     }
 }

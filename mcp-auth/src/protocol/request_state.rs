@@ -1,7 +1,7 @@
 //! The state of a request that waits for answers. The client keeps the state, and sends it back with the answers.
 //!
-//! The state is sealed. It is valid only for the same caller in the same organization, the same method and name, and
-//! the same arguments, and only for ten minutes.
+//! The state is encrypted and authenticated. It is valid for ten minutes, and only for the same caller in the same
+//! organization, the same method and name, and the same arguments.
 //!
 //! Source: MCP 2026-07-28, basic/patterns/mrtr, server requirements.
 
@@ -29,7 +29,7 @@ pub(super) struct RequestState {
     pub(super) rounds: u32,
 }
 
-/// The request for which a state is valid.
+/// The request to which a state is bound.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// `None` if the request has no token.
@@ -44,7 +44,7 @@ pub(super) struct Origin<'a> {
     pub(super) arguments: &'a str,
 }
 
-/// The reason why a state cannot be sealed.
+/// The reason why the server cannot make a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unsealed {
     /// The answers are too long.
@@ -71,29 +71,31 @@ impl RequestState {
         if content.len() > MOST_CONTENT {
             return Err(Unsealed::TooLong);
         }
-        let sealed = origin.bound(|binding| sealer.seal(binding, &content, LIFETIME));
+        let sealed = origin.bound(Purpose::RequestState, |binding| {
+            sealer.seal(binding, &content, LIFETIME)
+        });
         sealed.ok_or(Unsealed::Failed)
     }
 
-    /// Returns the content of a state. `None` if this server did not make the state for this origin, or made it more
-    /// than ten minutes ago.
+    /// Returns the content of a state. `None` if the state is older than ten minutes, or if this server did not make
+    /// the state for this request.
     pub(super) fn open(sealer: &Sealer, origin: Origin<'_>, text: &str) -> Option<Self> {
         if text.len() > MOST_LENGTH {
             return None;
         }
-        let content = origin.bound(|binding| sealer.open(binding, text))?;
+        let content = origin.bound(Purpose::RequestState, |binding| sealer.open(binding, text))?;
         serde_json::from_slice(&content).ok()
     }
 }
 
 impl Origin<'_> {
-    /// Passes the data for which a state is valid to `then`.
-    fn bound<T>(self, then: impl FnOnce(Binding<'_>) -> T) -> T {
+    /// Passes the data for which a state or a code is valid to `then`.
+    pub(super) fn bound<T>(self, purpose: Purpose, then: impl FnOnce(Binding<'_>) -> T) -> T {
         let principal = self
             .caller
             .map(|caller| caller.principal_in(self.org).to_bytes());
         then(Binding {
-            purpose: Purpose::RequestState,
+            purpose,
             parts: &[
                 principal.as_deref().unwrap_or_default(),
                 &self.url_org.to_bytes(),
@@ -105,9 +107,10 @@ impl Origin<'_> {
     }
 }
 
-/// Returns a digest of a JSON text. The digest depends neither on the white space between values nor on the order of
-/// members, because a client may write the arguments of the second request in another form. A number counts as written.
-/// A text of more than 64 KiB counts as written as a whole, so that the digest takes little time.
+/// Returns a digest of a JSON text. The digest does not depend on the white space between values and on the order of
+/// members, because a client may write the arguments differently in the second request. Numbers that are written
+/// differently have different digests. A text of more than 64 KiB is digested as written, so that the digest takes
+/// little time.
 fn digest_of(text: &str) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     match serde_json::from_str(text) {
@@ -119,8 +122,8 @@ fn digest_of(text: &str) -> [u8; 32] {
     bytes
 }
 
-/// Adds a value. Each part begins with its kind and its length or its number of items, so different values add different
-/// bytes.
+/// Adds a value to the digest. Each part begins with its kind and its length or its number of items, so different
+/// values add different bytes.
 fn feed(context: &mut Context, value: &RawValue, depth: usize) {
     let text = value.get();
     if depth == 0 {
@@ -148,9 +151,9 @@ fn part(context: &mut Context, kind: u8, text: &str) {
     context.update(text.as_bytes());
 }
 
-/// The largest length of arguments that may be written in another form, in bytes.
+/// The largest length of arguments whose digest does not depend on white space and order, in bytes.
 const MOST_CANONICAL: usize = 64 * 1024;
-/// The depth from which arguments count as written.
+/// Arguments at this depth and below are digested as written.
 const MOST_DEPTH: usize = 32;
 /// The time that a person has for an answer.
 const LIFETIME: Duration = Duration::from_secs(600);

@@ -20,11 +20,14 @@ use super::string::escape;
 use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
 
+mod confirmation;
 mod contents;
 mod input;
 mod published;
 mod task;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::confirmation::CONFIRMATION;
 pub(super) use self::contents::ReadResource;
 pub(super) use self::published::Published;
 
@@ -45,7 +48,7 @@ pub(super) struct Results {
     lists: Lists,
 }
 
-/// A page of a list.
+/// A page of a list of entries.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) key: Key,
@@ -91,8 +94,8 @@ impl Results {
         };
         let tail = |initialize: &Value| initialize.to_string().trim_start_matches('{').to_owned();
         let initialize_tail = tail(&initialize);
-        if let Some(resources) = initialize.pointer_mut("/capabilities/resources") {
-            *resources = json!({ "subscribe": true });
+        if let Some(capabilities) = initialize.get_mut("capabilities") {
+            *capabilities = published.capabilities_in_session();
         }
         let initialize_tail_in_session = tail(&initialize);
         Self {
@@ -113,7 +116,7 @@ impl Results {
         })
     }
 
-    /// `in_session` is true if the client gets a session. Only in a session can a client subscribe to resources.
+    /// `in_session` is true if the client gets a session. Only in a session does a client get notifications of changes.
     pub(super) fn initialize(&self, id: &str, version: &'static str, in_session: bool) -> Response {
         let tail = match in_session {
             true => &self.initialize_tail_in_session,
@@ -251,7 +254,7 @@ impl Results {
         })
     }
 
-    /// Writes a typed output. If the schema wraps the output, writes it as `{"result": …}`.
+    /// Writes a typed output. If the schema wraps the output in an object, writes `{"result": …}`.
     fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Response {
         let parts: &[_] = if wraps {
             &[r#"{"result":"#, json, "}"]
@@ -315,7 +318,7 @@ impl Results {
     }
 }
 
-/// The requirements that a denied caller does not meet, for programs.
+/// The requirements that a denied caller does not meet, in a form for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -379,7 +382,7 @@ fn contents(body: &mut Vec<u8>, texts: &[&str]) {
     body.push(b']');
 }
 
-/// Returns the capacity for a text of which some characters must be escaped.
+/// Returns the capacity for a text in which some characters must be escaped.
 fn escaped(length: usize) -> usize {
     length + length / 4
 }
@@ -438,7 +441,7 @@ pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
 /// "Authentication").
 const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
-/// Equal to the largest age of a cached membership.
+/// The time for which clients may cache a list. It equals the largest age of a cached membership.
 const LIST_TTL_MS: u32 = 30_000;
 
 #[cfg(test)]

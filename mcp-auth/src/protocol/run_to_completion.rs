@@ -1,8 +1,8 @@
 //! Calls that outlive their connection.
 //!
-//! Closing the connection cancels a modern request. It must not cancel a legacy request (MCP
-//! 2025-11-25, basic/transports). The work of a legacy request therefore continues, and only the
-//! response is lost. This module does that for calls without messages, and `driver` for calls with messages.
+//! Closing the connection cancels a modern request, but must not cancel a legacy request (MCP 2025-11-25,
+//! basic/transports). The work of a legacy request therefore continues, and only the response is lost. This module
+//! continues calls without messages, and `driver` continues calls with messages.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -12,14 +12,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Unavailable;
+use crate::primitive::{ChangedLists, Notifier, Subscription};
 
 use super::tasks::{StoredTask, TaskStore};
 
 /// The tasks of a server.
 pub(crate) struct RunningTasks {
     store: Arc<dyn TaskStore>,
+    /// True if other processes may change the tasks in the store.
+    is_shared: bool,
     /// How long a task is kept after its last change.
     ttl: Duration,
+    /// Tells the streams of this process that a task changed. The id of a task takes the place of a URI.
+    changes: Notifier,
     running: Mutex<HashMap<String, CancellationToken>>,
     /// Cancelled when the server stops.
     stopping: CancellationToken,
@@ -27,7 +32,7 @@ pub(crate) struct RunningTasks {
     ended: Notify,
 }
 
-/// A task that runs in this process, until the value is dropped.
+/// A task that runs in this process. Dropping the value reports that the task has ended.
 pub(super) struct Running {
     tasks: Arc<RunningTasks>,
     id: String,
@@ -35,10 +40,13 @@ pub(super) struct Running {
 }
 
 impl RunningTasks {
-    pub(crate) fn new(store: Arc<dyn TaskStore>, ttl: Duration) -> Self {
+    /// `is_shared` is true if other processes may change the tasks in the store.
+    pub(crate) fn new(store: Arc<dyn TaskStore>, is_shared: bool, ttl: Duration) -> Self {
         Self {
             store,
+            is_shared,
             ttl,
+            changes: Notifier::default(),
             running: Mutex::default(),
             stopping: CancellationToken::new(),
             ended: Notify::new(),
@@ -49,7 +57,7 @@ impl RunningTasks {
         self.ttl
     }
 
-    /// Stores a new task. Returns false if there is no room for it.
+    /// Stores a new task. Returns false if there is no room for the task.
     pub(super) async fn create(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .create(task)
@@ -61,12 +69,34 @@ impl RunningTasks {
         self.store.load(id).await.map_err(|error| failed(&*error))
     }
 
-    /// Replaces the revision before this revision. Returns false if the stored task has another revision.
+    /// Replaces the revision before this revision, and tells the streams that wait for the task. Returns false if the
+    /// stored task has another revision.
     pub(super) async fn replace(&self, task: StoredTask) -> Result<bool, Unavailable> {
+        let id = task.id.clone();
+        let is_replaced = self.renew(task).await?;
+        if is_replaced {
+            self.changes.resource_updated(&id);
+        }
+        Ok(is_replaced)
+    }
+
+    /// Replaces the revision before this revision, which differs only in its lease. Returns false if the stored task has
+    /// another revision.
+    pub(super) async fn renew(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .replace(task)
             .await
             .map_err(|error| failed(&*error))
+    }
+
+    /// Opens a subscription to changes that this process makes.
+    pub(super) fn subscription(&self) -> Subscription {
+        self.changes.open(None, ChangedLists::default())
+    }
+
+    /// Returns true if another process may change the task.
+    pub(super) fn changes_elsewhere(&self, id: &str) -> bool {
+        self.is_shared && !self.runs_here(id)
     }
 
     /// Registers a task that begins to run. `None` if it runs already.
@@ -99,7 +129,7 @@ impl RunningTasks {
         self.lock().contains_key(id)
     }
 
-    /// Stops the function of a task, if it runs in this process.
+    /// Stops the function of a task, if the task runs in this process.
     pub(super) fn cancel(&self, id: &str) {
         if let Some(cancelled) = self.lock().get(id) {
             cancelled.cancel();
@@ -110,7 +140,7 @@ impl RunningTasks {
         self.stopping.is_cancelled()
     }
 
-    /// Ends all running tasks as failed, and waits until the store has their ends.
+    /// Stops all running tasks, which end as failed, and waits until the store has recorded their ends.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         let all_ended = async {
@@ -123,7 +153,7 @@ impl RunningTasks {
             }
         };
         if timeout(WAIT_FOR_ENDS, all_ended).await.is_err() {
-            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow; some tasks have no end");
+            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow, so the state of some tasks was not stored");
         }
     }
 

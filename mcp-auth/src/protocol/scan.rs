@@ -21,7 +21,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// Skips blanks, and returns the next byte. `None` at the end.
+    /// Skips white space, and returns the next byte. `None` at the end.
     pub(super) fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -29,9 +29,9 @@ impl<'a> Scanner<'a> {
         self.byte()
     }
 
-    /// Skips an object. Calls `member` with each name; `member` must skip the value, and return
-    /// true if the value is wrong. Returns true if a member was wrong, if a name has a lone
-    /// surrogate, or if the value is not an object.
+    /// Skips an object. Calls `member` with each name. `member` must skip the value, and return true if the value is
+    /// wrong. Returns true if a value was wrong, if a name has a lone surrogate, or if the skipped value is not an
+    /// object.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Option<bool>,
@@ -60,11 +60,11 @@ impl<'a> Scanner<'a> {
         Some(flawed)
     }
 
-    /// Skips `null` if it is the next value. Returns true if it was.
+    /// Skips the next value if it is `null`. Returns true if the value was `null`.
     pub(super) fn null(&mut self) -> Option<bool> {
         let is_null = self.next()? == b'n';
         if is_null {
-            // Only `null` begins with this byte.
+            // In JSON only `null` begins with this byte.
             self.value()?;
         }
         Some(is_null)
@@ -210,7 +210,7 @@ impl<'a> Scanner<'a> {
         rest.starts_with(literal).then(|| self.at += literal.len())
     }
 
-    /// Skips blanks and this byte.
+    /// Skips white space and this byte.
     fn pass(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then(|| self.at += 1)
     }

@@ -1,18 +1,17 @@
-//! Seals the data that a client keeps for the server: the cursors of lists, and the state of a request that
-//! waits for a person.
+//! Seals the data that a client keeps for the server: the cursors of lists, the state of a request that waits for a
+//! person, and the codes that confirm calls.
 //!
-//! The server encrypts and authenticates each text with its own key, so a client can neither read nor make
-//! one. A sealed text is valid only for the purpose and the request for which the server made it, and only
-//! until it expires. Servers that share a key accept each other's texts.
+//! Only a server with the key can read or make a sealed text. A sealed text is valid only for the purpose and the
+//! request for which the server made it, and only until it expires. Servers that share a key accept each other's texts.
 //!
-//! Source: RFC 8452 (AES-GCM-SIV), which stays secure if two texts under one key get the same nonce by chance.
+//! Source: RFC 8452 (AES-GCM-SIV). The algorithm stays secure if two texts under one key get the same nonce by chance.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -21,7 +20,8 @@ use crate::identity::Clock;
 /// Seals texts with the first key, and opens texts that any of the keys sealed.
 pub(crate) struct Sealer {
     keys: Keys,
-    /// The URL of the server. A text of one server is not valid for another server with the same key.
+    /// The URL of the server. A text that is sealed for one URL cannot be opened by a server with another URL, even
+    /// with the same key.
     server: String,
     clock: Arc<dyn Clock>,
 }
@@ -40,13 +40,15 @@ enum Keys {
 /// The use of a sealed text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
+    /// The code that confirms a call.
+    ConfirmationCode,
     /// The cursor of a page of a list.
     Cursor,
     /// The state of a request that waits for a person.
     RequestState,
 }
 
-/// The data for which a sealed text is valid. A text opens only with the data with which it was sealed.
+/// The data for which a sealed text is valid. A text opens only with the same data with which it was sealed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Binding<'a> {
     pub(super) purpose: Purpose,
@@ -56,6 +58,19 @@ pub(super) struct Binding<'a> {
 impl StateKey {
     pub(crate) fn new(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns a key for another purpose. The key does not reveal this key.
+    pub(crate) fn derived(&self, purpose: &str) -> [u8; KEY_LEN] {
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &self.0),
+            purpose.as_bytes(),
+        );
+        let mut derived = [0; KEY_LEN];
+        for (byte, tag) in derived.iter_mut().zip(tag.as_ref()) {
+            *byte = *tag;
+        }
+        derived
     }
 
     fn prepared(&self) -> Option<RandomizedNonceKey> {
@@ -88,7 +103,7 @@ pub(super) fn random_id() -> String {
     }
 }
 
-/// Shows nothing of the key.
+/// Does not print the key.
 impl fmt::Debug for StateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StateKey")
@@ -124,7 +139,7 @@ impl Sealer {
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// Returns the sealed bytes. `None` if no key of this server sealed the text for this binding, or if the
+    /// Returns the bytes that were sealed. `None` if no key of this server sealed the text for this binding, or if the
     /// text has expired.
     pub(super) fn open(&self, binding: Binding<'_>, text: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -146,6 +161,7 @@ impl Sealer {
     /// bytes.
     fn bytes(&self, Binding { purpose, parts }: Binding<'_>) -> Vec<u8> {
         let purpose: &[u8] = match purpose {
+            Purpose::ConfirmationCode => b"confirmation-code",
             Purpose::Cursor => b"cursor",
             Purpose::RequestState => b"request-state",
         };
@@ -159,7 +175,7 @@ impl Sealer {
     }
 }
 
-/// Shows no key.
+/// Does not print the keys.
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer")

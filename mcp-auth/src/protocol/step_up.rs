@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::identity::{Clock, Principal};
 use crate::limits::{Limit, Windows};
 
-/// Counts the challenges of a principal for a set of scopes. A client that comes back twice without
-/// the scopes gets a text instead of a third challenge. Otherwise, if the authorization server does
-/// not grant a scope, the user would see the consent screen again and again.
+/// Counts the challenges of a principal for a set of scopes. A client that returns twice without the scopes gets a text
+/// instead of a third challenge. Otherwise the user would see the consent screen again and again if the authorization
+/// server does not grant a scope.
 #[derive(Debug)]
 pub(super) struct StepUps(Windows);
 
@@ -17,7 +17,7 @@ impl StepUps {
         Self(Windows::new(clock, 10_000))
     }
 
-    /// Returns whether to send a challenge, and counts it.
+    /// Returns true if a challenge may be sent, and counts the challenge.
     pub(super) fn may_challenge(&self, principal: Principal<'_>, scopes: &[String]) -> bool {
         self.0.take(self.0.key((principal, scopes)), TWICE).is_ok()
     }

@@ -1,7 +1,6 @@
 //! Writes escapes in JSON strings.
 
-/// Writes a text as the inside of a JSON string. The result is byte for byte the same as that of
-/// serde_json.
+/// Writes a text as the inside of a JSON string, with the same bytes as serde_json.
 pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
@@ -71,9 +70,8 @@ fn plain_words(bytes: &[u8]) -> usize {
     passed + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Returns the index of the first special byte among eight bytes. The subtraction may borrow from
-/// later bytes, so a byte after the first special byte may wrongly look special. The first special
-/// byte is always right.
+/// Returns the index of the first special byte among eight bytes. The subtraction may borrow from later bytes, so a
+/// byte after the first special byte may wrongly look special. The first byte that looks special is always special.
 #[inline]
 fn first_special(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;

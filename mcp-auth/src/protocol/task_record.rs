@@ -1,4 +1,4 @@
-//! The content of a task: what a client reads about it, and what the server needs to continue it.
+//! The content of a task: the data that a client reads, and the data that the server needs to continue the task.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::identity::{Caller, Org, UrlOrg};
-use crate::primitive::{Asking, Client, ClientAnswer, Given, QuestionId};
+use crate::primitive::{Asking, Client, ClientAnswer, Given, GivenCode, QuestionId};
 
 use super::tasks::StoredTask;
 
 /// The content of a task.
 #[derive(Deserialize, Serialize)]
 pub(super) struct TaskRecord {
-    /// The caller, without the organization in which the caller acts. A foreign task is thereby recognized without a
-    /// look-up.
+    /// The caller, without the organization in which the caller acts. The server recognizes a task of another caller
+    /// from this value without a look-up.
     pub(super) caller: String,
     pub(super) tool: String,
     /// The arguments, as JSON.
     pub(super) arguments: String,
     /// The capabilities that the client declared, as JSON.
     pub(super) capabilities: String,
-    /// In milliseconds since 1970, like all times of a task.
+    /// The time when the task was created, in milliseconds since 1970. All times of a task have this unit.
     pub(super) created: u64,
     pub(super) updated: u64,
     pub(super) state: TaskState,
@@ -41,15 +41,15 @@ pub(super) struct TaskRecord {
 /// The state of a task. The last three states are final.
 #[derive(Deserialize, Serialize)]
 pub(super) enum TaskState {
-    /// The function runs in a process, which renews the lease.
+    /// The function runs in a process. The process renews the lease while the function runs.
     Working {
         lease: u64,
     },
-    /// The function waits for answers, by the key of the question.
+    /// The function waits for answers. The questions are stored by their keys.
     InputRequired(BTreeMap<String, Pending>),
-    /// The result of the call, as JSON.
+    /// The call has ended. The value is its result, as JSON.
     Completed(Box<RawValue>),
-    /// The JSON-RPC error, as JSON.
+    /// The task has failed. The value is the JSON-RPC error, as JSON.
     Failed(Box<RawValue>),
     Cancelled,
 }
@@ -59,7 +59,7 @@ pub(super) enum TaskState {
 pub(super) struct Pending {
     name: String,
     id: QuestionId,
-    /// The request for the client.
+    /// The question as a request to the client.
     request: Value,
 }
 
@@ -72,7 +72,7 @@ impl TaskRecord {
         }
     }
 
-    /// Returns true if the function should run, but the process that ran it has not renewed the lease.
+    /// Returns true if the task is working, but the process that ran the function has not renewed the lease in time.
     pub(super) fn is_abandoned(&self, now: u64) -> bool {
         match self.state {
             TaskState::Working { lease } => lease <= now,
@@ -83,7 +83,7 @@ impl TaskRecord {
         }
     }
 
-    /// Makes the task wait for answers. The keys of the questions are unique over all rounds.
+    /// Makes the task wait for answers. Each question gets a key that is unique over all rounds.
     pub(super) fn ask(&mut self, asking: &Asking) {
         let questions = asking.questions.iter();
         let pending = questions.map(|(name, question)| {
@@ -99,8 +99,8 @@ impl TaskRecord {
         self.rounds = asking.rounds;
     }
 
-    /// Takes the answers to questions that wait, and ignores all others. Returns false if no question waited for any of
-    /// the answers. If all questions are answered, the task can work again.
+    /// Takes the answers to questions that wait, and ignores all other answers. Returns false if no question waited for
+    /// any of the answers. When all questions are answered, the task can continue.
     pub(super) fn answer(&mut self, answers: Map<String, Value>) -> bool {
         let TaskState::InputRequired(pending) = &mut self.state else {
             return false;
@@ -115,33 +115,38 @@ impl TaskRecord {
         pending.len() < before
     }
 
-    /// Returns true if the task waits for no answer any more, and has not continued yet.
+    /// Returns true if all questions are answered, and the task has not yet continued.
     pub(super) fn has_all_answers(&self) -> bool {
         matches!(&self.state, TaskState::InputRequired(pending) if pending.is_empty())
     }
 
-    /// Returns what the function knows from earlier runs.
+    /// Returns the answers of earlier runs, which the function needs in its next run.
     pub(super) fn given(&self) -> Given {
         Given {
             client: Client::Declared(self.capabilities.as_str().into()),
             answers: self.answers.clone(),
             rounds: self.rounds,
             continues: true,
+            code: GivenCode::Absent,
         }
     }
 
-    /// Returns the task as a client sees it, without its last brace, and without the result or the error.
-    fn head(&self, stored: &StoredTask) -> String {
-        let status = match self.state {
+    /// Returns the status as a client sees it.
+    pub(super) fn status(&self) -> &'static str {
+        match self.state {
             TaskState::Working { .. } => "working",
             TaskState::InputRequired(_) => "input_required",
             TaskState::Completed(_) => "completed",
             TaskState::Failed(_) => "failed",
             TaskState::Cancelled => "cancelled",
-        };
+        }
+    }
+
+    /// Returns the task as a client sees it, without its last brace, and without the result or the error.
+    fn head(&self, stored: &StoredTask) -> String {
         let task = json!({
             "taskId": stored.id,
-            "status": status,
+            "status": self.status(),
             "createdAt": written(self.created),
             "lastUpdatedAt": written(self.updated),
             "ttlMs": stored.expires_at.saturating_sub(self.created),
@@ -185,7 +190,7 @@ impl TaskRecord {
             id: before.id.clone(),
             owner: before.owner.clone(),
             revision: before.revision.checked_add(1)?,
-            // The time never moves back, because the client was told the old time.
+            // The time never moves back, because the client already knows the old time.
             expires_at: now.saturating_add(ttl).max(before.expires_at),
             content: serde_json::to_string(self).ok()?,
         })
@@ -204,7 +209,7 @@ pub(super) fn new_id() -> Option<String> {
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Identifies a caller in an organization, at a URL that may name an organization too.
+/// Returns a text that identifies a caller in an organization, and at a URL that may name an organization.
 pub(super) fn owner(caller: &Caller, org: Option<&Org>, url_org: &UrlOrg) -> String {
     let mut bytes = caller.principal_in(org).to_bytes();
     bytes.extend(url_org.to_bytes());
@@ -221,7 +226,7 @@ fn written(unix_ms: u64) -> String {
     format!("{date}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
-/// The time after which a client should ask for a task again.
+/// The time after which a client should ask for the state of a task again.
 const POLL_INTERVAL_MS: u64 = 1_000;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The store of tasks: calls whose results clients fetch later.
 //!
-//! A store keeps texts and knows nothing about their content, which `task_record` reads and writes.
+//! A store keeps the content of a task as text. Only `task_record` interprets the content.
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
@@ -15,12 +15,12 @@ use crate::identity::Clock;
 
 /// Keeps the tasks of a server: calls of tools with `task`, until their results expire.
 ///
-/// By default a server keeps its tasks in memory, so a restart loses them. With a store that outlives the process, clients
-/// fetch results after a restart, and a task that waits for a person continues. A task that ran during the restart fails,
-/// and its error says so. Processes that share a store can serve each other's tasks; they must serve the same
-/// tools.
+/// By default a server keeps its tasks in memory, so a restart loses them. With a store that outlives the process,
+/// clients can fetch results after a restart, and a task that waits for a person continues. A task whose function ran
+/// during the restart fails, with an error that names the restart. Processes that share a store can answer requests for
+/// each other's tasks, and must serve the same tools.
 ///
-/// The server checks who may read a task. A store only keeps [`StoredTask`]s by their ids. A table with the columns of
+/// The server checks who may read a task. A store only keeps each [`StoredTask`] by its id. A table with the columns of
 /// [`StoredTask`] is enough:
 ///
 /// ```
@@ -95,8 +95,9 @@ pub trait TaskStore: Send + Sync + 'static {
     /// - The store cannot be reached. The server then answers the request with 503.
     fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>>;
 
-    /// Replaces the task with the same id whose [`revision`](StoredTask::revision) is one less, in one step, and returns
-    /// true. Returns false if there is no such task, or if its revision is another.
+    /// Replaces the task with the same id whose [`revision`](StoredTask::revision) is one less, and returns true. The
+    /// comparison and the replacement must be one step. Returns false if there is no such task, or if its revision is
+    /// different.
     ///
     /// # Errors
     ///
@@ -113,7 +114,7 @@ pub(crate) type Stored<'a, T> =
 pub struct StoredTask {
     /// The id, which no other task has: 43 characters of the URL-safe Base64 alphabet.
     pub id: String,
-    /// Identifies the caller to whom the task belongs: 43 characters of the URL-safe Base64 alphabet.
+    /// The caller to whom the task belongs, as a text of 43 characters of the URL-safe Base64 alphabet.
     pub owner: String,
     /// The number of changes so far.
     pub revision: u64,
@@ -123,7 +124,7 @@ pub struct StoredTask {
     pub content: String,
 }
 
-/// Shows neither the id, which is enough to find the task, nor the content.
+/// Prints neither the id, which is enough to find the task, nor the content.
 impl fmt::Debug for StoredTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredTask")
@@ -133,7 +134,7 @@ impl fmt::Debug for StoredTask {
     }
 }
 
-/// The tasks of this process. Each owner has at most `per_owner` tasks and an eighth of the room.
+/// The tasks of this process. Each owner has at most `per_owner` tasks and an eighth of the memory.
 pub(crate) struct TasksInMemory {
     clock: Arc<dyn Clock>,
     per_owner: usize,
@@ -143,7 +144,7 @@ pub(crate) struct TasksInMemory {
 #[derive(Default)]
 struct State {
     tasks: HashMap<String, StoredTask>,
-    /// The ids of all tasks, the first to expire first.
+    /// The ids of all tasks, ordered by the time when they expire.
     by_end: BTreeSet<(u64, String)>,
     owners: HashMap<String, Usage>,
     bytes: usize,
@@ -251,7 +252,7 @@ impl State {
     }
 }
 
-/// About the memory that a task uses.
+/// Returns the estimated memory that a task uses, in bytes.
 fn size(task: &StoredTask) -> usize {
     task.content.len() + 512
 }

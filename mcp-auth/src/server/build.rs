@@ -1,4 +1,4 @@
-//! The methods that check the configuration, and that build a server to mount.
+//! The methods that check the configuration, and the method that builds a server for mounting.
 
 use super::builder::ServerBuilder;
 use super::check;
@@ -9,13 +9,13 @@ use super::resolve::Purpose;
 use super::start::{self, Server};
 
 impl ServerBuilder {
-    /// Checks the configuration and the Clerk instance, and compares both with the requirements of
-    /// the tools. The server does not listen.
+    /// Checks the configuration and the Clerk instance, and compares the requirements of the tools with both. The
+    /// server does not listen.
     ///
-    /// With `MCP_AUTH=check`, [`serve`](Self::serve) runs this check. The check takes as long as
-    /// Clerk's slowest response, at most about 5 s. It assumes a server that listens itself, so it
-    /// also compares the listening address with the URL. `docs/findings.md` lists all findings.
-    /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept.
+    /// With `MCP_AUTH=check`, [`serve`](Self::serve) runs this check. The check takes as long as Clerk's slowest
+    /// response, at most about 5 s. The check assumes that the server itself listens, so it also compares the listening
+    /// address with the URL. `docs/findings.md` lists all findings. `MCP_AUTH_ACCEPT` lists the codes of findings that
+    /// you accept.
     ///
     /// ```no_run
     /// # async fn example() {
@@ -42,9 +42,8 @@ impl ServerBuilder {
 
     /// Checks the configuration, and builds a server that you can mount into your own application.
     ///
-    /// If the issuer or the Backend API cannot be reached, `build` still succeeds, and the server
-    /// answers 503 until it can reach them. `build` logs warnings; [`check`](Self::check) lists
-    /// them.
+    /// If the issuer or the Backend API cannot be reached, `build` still succeeds, and the server answers 503 until it
+    /// can reach them. `build` only logs its warnings. [`check`](Self::check) returns them in a report.
     ///
     /// ```no_run
     /// # async fn example() {
@@ -57,8 +56,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// The error is the first fatal finding, as one line with the fix and the code.
-    /// `docs/findings.md` lists all findings. These are fatal:
+    /// The error is the first fatal finding, in one line with the correction and the code. `docs/findings.md` lists all
+    /// findings. These findings are fatal:
     ///
     /// - A setting is missing, malformed, or contradicts another setting.
     /// - An entry of the allowed hosts or origins can never match a request.

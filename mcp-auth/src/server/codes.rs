@@ -1,4 +1,4 @@
-//! The codes of all findings, each with its severity and the reason why the finding matters.
+//! The codes of all findings. Each code has its severity and the reason why the finding matters.
 //!
 //! Codes must stay stable, because people accept findings by code. `docs/findings.md` lists the
 //! codes, and a test compares that page with this table.
@@ -15,12 +15,12 @@ pub(super) struct Code {
     pub(super) why: &'static str,
 }
 
-/// The consequence of a finding.
+/// The consequence of a finding for the start and for a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Level {
-    /// The server does not start.
+    /// The server does not start, and a check fails.
     Fatal,
-    /// The server starts, and a check fails.
+    /// The server starts, but a check fails.
     Error,
     /// The server starts and logs a warning.
     Warning,
@@ -39,13 +39,23 @@ impl Level {
 }
 
 impl Code {
+    /// Returns true if the finding says only that Clerk did not answer, so that the check may succeed later.
+    pub(super) fn lacks_an_answer(&self) -> bool {
+        let lacking = [
+            &ISSUER_UNREACHABLE,
+            &KEYS_UNREACHABLE,
+            &SECRET_KEY_UNCHECKED,
+        ];
+        lacking.iter().any(|code| code.name == self.name)
+    }
+
     /// Returns the code with this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         ALL.iter().copied().find(|code| code.name == name)
     }
 }
 
-/// Declares each code and the list of all of them.
+/// Declares each code, and the list of all codes.
 macro_rules! codes {
     ($($level:ident $code:ident $name:literal $why:literal;)*) => {
         $(
@@ -63,11 +73,11 @@ codes! {
     Fatal INSTANCE_MISSING "instance-missing"
         "the server accepts only tokens that a Clerk instance issued";
     Fatal PUBLISHABLE_KEY_INVALID "publishable-key-invalid"
-        "it names the instance whose tokens are accepted";
+        "this setting names the instance whose tokens the server accepts";
     Fatal FRONTEND_URL_INVALID "frontend-url-invalid"
-        "it names the instance whose tokens are accepted";
+        "this setting names the instance whose tokens the server accepts";
     Fatal SECRET_KEY_INVALID "secret-key-invalid"
-        "the server sends the key to Clerk with every look-up, and must not send any other secret there";
+        "the server sends this value to Clerk with every look-up, so it must not be another secret";
     Fatal MACHINE_KEY_INVALID "machine-key-invalid"
         "the server confirms opaque M2M tokens with this key";
     Fatal MACHINE_ID_INVALID "machine-id-invalid"
@@ -79,7 +89,7 @@ codes! {
     Fatal API_KEY_SCOPES_EMPTY "api-key-scopes-empty"
         "the server would accept every API key of the instance";
     Fatal SECRET_KEY_REQUIRED "secret-key-required"
-        "the Backend API answers only requests with the secret key, and without its answer the server refuses every caller";
+        "the Backend API answers only requests with the secret key, and the server refuses every caller whom the Backend API does not confirm";
     Fatal TOKEN_KINDS_NONE "token-kinds-none"
         "every caller would be refused";
     Fatal API_URL_INVALID "api-url-invalid"
@@ -118,6 +128,10 @@ codes! {
         "the server does not replace an invalid value with a default";
     Fatal AUDIENCE_OPEN "audience-open"
         "Clerk issues the same kind of token to every OAuth application of an instance";
+    Fatal CALLER_MISSING "caller-missing"
+        "over stdio a client cannot sign in, so every request would be refused";
+    Fatal LOCAL_USER_IN_RELEASE "local-user-in-release"
+        "a person who can start the program acts as this user, without an access token";
     Fatal LOCAL_CLERK_EXPOSED "local-clerk-exposed"
         "a local Clerk gives anyone a token of any user, so only this machine may reach the server";
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"
@@ -127,7 +141,7 @@ codes! {
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
         "clients find a tool and a prompt by its name, so each name must be unique";
     Fatal RESOURCE_URI_SHARED "resource-uri-shared"
-        "it would be undefined which of the two resources answers, and so which guard runs";
+        "for a URI that matches both resources, it would be unclear which of the two guards decides";
     Fatal STATE_MISSING "state-missing"
         "the function could not run";
     Fatal STATE_DUPLICATE "state-duplicate"
@@ -136,10 +150,12 @@ codes! {
         "the rate is counted per organization, and these calls have no organization";
     Fatal HEADER_OF_ANOTHER_TYPE "header-of-another-type"
         "clients hide a tool with such a header";
+    Fatal ARGUMENT_RESERVED "argument-reserved"
+        "the server takes this argument out of each call of a tool with `confirm`";
     Fatal TOOLS_MISSING "tools-missing"
         "the server would have nothing to serve";
     Fatal TOOL_MODULE_EMPTY "tool-module-empty"
-        "a misspelt module would hide its tools";
+        "if the name of a module is misspelt, the server would not serve its tools";
     Fatal TOOLS_FILTERED "tools-filtered"
         "the server would have nothing to serve";
     Fatal SCOPE_INVALID "scope-invalid"
@@ -154,8 +170,14 @@ codes! {
         "all calls to Clerk run on this thread";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
         "another process with the same keys would accept a confirmation a second time";
+    Fatal REVOCATIONS_INVALID "revocations-invalid"
+        "a server that does not know what was revoked would accept it";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
-        "a server with another key cannot continue what this server began";
+        "only a server with the same key can continue a call that waits for a person";
+    Fatal AUDIT_FILE_FAILED "audit-file-failed"
+        "decisions would have no record";
+    Fatal AUDIT_FAILED "audit-failed"
+        "decisions would have no record";
     Fatal THREADS_FAILED "threads-failed"
         "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"
@@ -171,9 +193,9 @@ codes! {
     Fatal EMULATOR_PEOPLE_INVALID "emulator-people-invalid"
         "the local Clerk would have other people and permissions than the file describes";
     Error ACCEPTED_CODE_UNKNOWN "accepted-code-unknown"
-        "a misspelt code accepts nothing, so the finding that was meant is still reported";
+        "a misspelt code accepts no finding, so the finding that you meant is still reported";
     Error ACCEPTED_CODE_FATAL "accepted-code-fatal"
-        "the server does not start with such a finding, so accepting it has no effect";
+        "the server never starts with this finding, so accepting it has no effect";
 
     Error ISSUER_UNREACHABLE "issuer-unreachable"
         "the server verifies tokens with the issuer's keys; until it can fetch them, it answers requests with 503";
@@ -188,7 +210,11 @@ codes! {
     Error MACHINE_UNKNOWN "machine-unknown"
         "no M2M token is meant for this machine, so the server answers all M2M tokens with 401";
     Error MACHINE_KEY_OF_OTHER_MACHINE "machine-key-of-other-machine"
-        "the server answers opaque tokens that are meant for its machine with 401; if the key was changed just now, it will do so soon";
+        "the server answers opaque tokens for its machine with 401, or will soon do so if the key was just changed";
+    Error ACCESS_WIDENED "access-widened"
+        "the file of `MCP_MATRIX` is the access that was reviewed";
+    Error MATRIX_UNREADABLE "matrix-unreadable"
+        "without the file of `MCP_MATRIX`, wider access would not be found";
     Error CLOCK_WRONG "clock-wrong"
         "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
@@ -197,29 +223,29 @@ codes! {
     Warning CLOCK_DRIFT "clock-drift"
         "if the difference grows, the server will refuse valid tokens";
     Warning DEVELOPMENT_INSTANCE "development-instance"
-        "anyone can sign up with a test address, and the rate limits are a tenth of those of a production instance";
+        "anyone can sign up with a test address, and the rate limits are a tenth of the limits of a production instance";
     Warning ACCESS_TOKENS_OPAQUE "access-tokens-opaque"
         "each opaque token costs a call to the Backend API every minute, within a tenth of the instance's rate limit";
     Warning REGISTRATION_OFF "registration-off"
         "a client cannot sign in unless it was configured with a client id";
     Warning SCOPES_UNADVERTISED "scopes-unadvertised"
-        "a client that the server challenges for such a scope may not ask for the scope, or Clerk may refuse it (`invalid_scope`)";
+        "the server challenges clients for these scopes, but a client may not ask for them, or Clerk may refuse them (`invalid_scope`)";
     Warning ORGANIZATIONS_OFF "organizations-off"
-        "without that scope no OAuth token names an organization; unless `organization_from` is set, these tools deny every OAuth caller";
+        "without this scope no OAuth token names an organization, so these tools deny every OAuth caller unless `organization_from` is set";
     Warning PERMISSIONS_UNKNOWN "permissions-unknown"
         "these guards deny every caller who does not meet another alternative of the guard";
     Warning ROLES_UNKNOWN "roles-unknown"
         "these guards deny every caller who does not meet another alternative of the guard";
     Warning DEFAULT_SCOPES_INCOMPLETE "default-scopes-incomplete"
-        "Claude and ChatGPT register without scopes, and then ask for the advertised scopes and for `offline_access`; Clerk gives such a client only default scopes, and answers a request for any other scope with `invalid_scope`";
+        "Claude and ChatGPT register without scopes, so Clerk allows them only the default scopes; they ask for all advertised scopes and for `offline_access`, and Clerk then answers with `invalid_scope`";
     Warning OFFLINE_ACCESS_ADVERTISED "offline-access-advertised"
         "a resource server should not ask for refresh tokens (SEP-2207); the server advertises the scope nevertheless, because some clients need it";
     Warning AUDIENCE_SLASH "audience-slash"
         "Clerk cannot register an MCP server whose URL ends with a slash, so no token gets this audience and the server answers each token with 401";
     Warning AUDIENCE_TRANSITION "audience-transition"
-        "Clerk issues the same kind of token to every OAuth application of an instance; only the allowed clients or the required scope tell which tokens are meant for this server";
+        "Clerk issues the same kind of token to every OAuth application of an instance; only the allowed clients or the required scope show which tokens are meant for this server";
     Warning URL_ON_LOOPBACK "url-on-loopback"
-        "the server tells clients to sign in for a URL that, on another machine, is that machine itself";
+        "clients on other machines are told to sign in for a loopback URL, which names their own machine";
     Warning PORT_DIFFERS "port-differs"
         "clients ask for tokens, and look for the metadata, at a port where no server listens";
     Warning PATH_DIFFERS "path-differs"
@@ -233,12 +259,14 @@ codes! {
     Warning PANIC_ABORTS "panic-aborts"
         "a tool that panics ends the whole server";
     Warning VARIABLE_UNREAD "variable-unread"
-        "if the name is misspelt, the setting that was meant keeps its default";
+        "if the name is misspelt, the setting that you meant keeps its default";
     Warning METRICS_NOT_BUILT "metrics-not-built"
         "nothing answers at the address of metrics";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 
+    Note ACCESS_NARROWED "access-narrowed"
+        "if the access is widened again, a check that compares with this file does not report it";
     Note SECRET_KEY_UNSET "secret-key-unset"
         "the server does not look up roles and permissions of OAuth callers, trusts the organization of a token without a look-up, refuses opaque tokens (`oat_…`), and did not check the instance's settings";
     Note INSTANCE_UNREADABLE "instance-unreadable"
@@ -246,11 +274,11 @@ codes! {
     Note REGISTRATION_OFF_FOR_OTHERS "registration-off-for-others"
         "a client cannot sign in unless it was configured with a client id";
     Note CLIENT_DOCUMENTS_OPEN "client-documents-open"
-        "anyone who publishes such a document may ask your users for access";
+        "anyone who publishes a metadata document can ask your users for access";
     Note SCOPES_OUT_OF_REACH "scopes-out-of-reach"
-        "such a client registers with the advertised scopes, and Clerk refuses further scopes later (`invalid_scope`); clients with metadata documents can ask for them";
+        "a client that registers itself gets the advertised scopes, and Clerk refuses other scopes later (`invalid_scope`); a client with a metadata document can ask for other scopes later";
     Note AUDIENCE_REGISTRATION "audience-registration"
-        "Clerk issues tokens with that audience only for MCP servers that are registered with the instance; the server cannot check that it is registered, and answers tokens without the audience with 401";
+        "Clerk issues tokens with this audience only for MCP servers that are registered with the instance; the server cannot check whether it is registered, and answers tokens without this audience with 401";
     Note AUDIENCE_TRANSITION_ENDED "audience-transition-ended"
         "the server now refuses tokens without an audience, as with `AudiencePolicy::Require`";
     Note PATH_REWRITTEN "path-rewritten"

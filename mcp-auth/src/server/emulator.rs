@@ -43,14 +43,13 @@ impl People {
     }
 }
 
-/// Starts the local Clerk, configured for the tools of this server. If it stores its state in a
-/// file, it starts with the port, keys, clients and tokens of the last run.
+/// Starts the local Clerk, configured for the tools of this server. If the local Clerk stores its state in a file, it
+/// starts with the port, keys, clients and tokens of the last run.
 ///
-/// The server is registered under each of its URLs, so the tokens that clients fetch have an
-/// audience. The default scopes are the scopes that a new client of this server asks for. The
-/// scopes of single tools exist too, but are not default scopes, so a client that registered
-/// without scopes cannot ask for them later, as at Clerk. Session tokens have an `azp` that the
-/// server accepts.
+/// The server is registered under each of its URLs, so the tokens that clients fetch have an audience. The default
+/// scopes are the scopes that a new client of this server asks for. The scopes of single tools exist too, but are not
+/// default scopes. A client that registered without scopes therefore cannot ask for them later, as at Clerk. Session
+/// tokens have an `azp` that the server accepts.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -120,9 +119,9 @@ pub(super) async fn start(
     })
 }
 
-/// The directory has exactly the people that the application describes, or else the default people
-/// with permissions that are adapted to the tools. In both cases clients can ask for every scope of
-/// the server, and the directory has a machine for the server if it accepts M2M tokens.
+/// Returns the people that the application describes, or else the default people with permissions that are adapted to
+/// the tools. In both cases clients can ask for every scope of the server. If the server accepts M2M tokens, the
+/// directory also has a machine for the server.
 fn directory(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -200,12 +199,12 @@ fn is_to_read(permission: &str) -> bool {
     matches!(action, Some("read" | "list" | "view"))
 }
 
-/// The file that stores the state. It is the file that the environment names, or else a file with
-/// the program's name in the target directory in which cargo built the program. The error is the
-/// reason why no state is stored. Tests never store state, even if the environment names a file.
+/// Returns the file that stores the state: the file that the environment names, or else a file with the program's name
+/// in the target directory in which cargo built the program. The error is the reason why no state is stored. Tests
+/// never store state, even if the environment names a file.
 fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, &'static str> {
     let folder = program.and_then(Path::parent);
-    // Cargo puts only test programs into `deps`, among all programs that it runs.
+    // Among the programs that cargo runs, only test programs are in the folder `deps`.
     if folder.is_some_and(|folder| folder.ends_with("deps")) {
         return Err("tests store no state");
     }
@@ -240,8 +239,7 @@ fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a P
     })
 }
 
-/// The scopes that this server advertises, and the two scopes that clients ask for without being
-/// told to.
+/// The scopes that this server advertises, and the two scopes that clients always ask for.
 fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, Finding> {
     let scopes = &builder.scopes;
     let hierarchy = scopes.hierarchy(builder.tokens.api_keys.as_ref())?;

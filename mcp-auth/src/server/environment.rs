@@ -21,7 +21,7 @@ impl Environment<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The directory that cargo builds in. This variable is not a setting of the server.
+    /// The directory in which cargo builds. This variable is not a setting of the server.
     #[cfg(feature = "emulator")]
     pub(super) fn cargo_target_directory(&self) -> Option<String> {
         (self.value)("CARGO_TARGET_DIR")

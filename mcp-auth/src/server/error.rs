@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::finding::Finding;
 
-/// The result of starting a server, and of a `main` that starts one.
+/// The result of starting a server, and of a `main` function that starts a server.
 ///
 /// ```no_run
 /// #[actix_web::main]
@@ -23,8 +23,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// explains. `?` converts any other error into this type. To allow that, this type does not
 /// implement [`std::error::Error`].
 ///
-/// `Display` and `Debug` never show a key or a token of the server. For a converted error they show
-/// the `Display` form of that error and of its sources.
+/// `Display` and `Debug` never print a key or a token of the server. For a converted error they print the `Display`
+/// form of the error and of its sources.
 ///
 /// ```
 /// fn port() -> mcp_auth::Result<u16> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use super::codes::{Code, Level};
 
 /// A finding of [`ServerBuilder::check`](crate::ServerBuilder::check).
@@ -39,9 +41,9 @@ pub struct Finding {
 pub enum Severity {
     /// The server does not start, or refuses callers that it should accept.
     Error,
-    /// The server starts, and some callers or the operator will be surprised.
+    /// The server starts, but some callers or the operator will be surprised.
     Warning,
-    /// Something that is often intended, and may need no change.
+    /// A configuration that is often intended, and may need no change.
     Note,
 }
 
@@ -56,7 +58,7 @@ impl Finding {
         }
     }
 
-    /// Adds what to do. Not needed if `what` says it already.
+    /// Adds how to correct the problem. Not needed if `what` already says it.
     pub(super) fn remedy_is(self, remedy: impl Into<String>) -> Self {
         Self {
             remedy: Some(remedy.into()),
@@ -64,12 +66,12 @@ impl Finding {
         }
     }
 
-    /// Replaces the reason that belongs to the code with a more precise reason.
+    /// Replaces the reason of the code with a more precise reason.
     pub(super) fn because(self, why: &'static str) -> Self {
         Self { why, ..self }
     }
 
-    /// Returns the stable code, such as `url-missing`; `docs/findings.md` lists all codes.
+    /// Returns the stable code, such as `url-missing`. `docs/findings.md` lists all codes.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code.name
@@ -81,7 +83,7 @@ impl Finding {
         self.code.level.severity()
     }
 
-    /// Returns the problem, in a sentence that names the setting.
+    /// Returns the problem, as a sentence that names the setting.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
@@ -93,7 +95,7 @@ impl Finding {
         self.why
     }
 
-    /// Returns what to do about the problem; `None` if [`what`](Self::what) says it already.
+    /// Returns how to correct the problem. `None` if [`what`](Self::what) already says it.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
@@ -102,6 +104,16 @@ impl Finding {
     /// Reports whether the server does not start because of the finding.
     pub(super) fn is_fatal(&self) -> bool {
         self.code.level == Level::Fatal
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "code": self.code(),
+            "severity": self.severity().to_string(),
+            "what": self.what,
+            "why": self.why,
+            "do": self.remedy,
+        })
     }
 
     /// Logs the finding when the server starts.
@@ -156,7 +168,7 @@ impl Findings {
         self.found.push(finding);
     }
 
-    /// Adds a check that passed; `MCP_AUTH=check` prints it.
+    /// Adds a check that passed. `MCP_AUTH=check` prints these checks.
     pub(super) fn pass(&mut self, what: impl Into<String>) {
         self.passed.push(what.into());
     }
@@ -211,8 +223,7 @@ fn is_accepted(finding: &Finding, accepted: &[&Code]) -> bool {
     !finding.is_fatal() && accepted.iter().any(|code| code.name == finding.code())
 }
 
-/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check); its `Display` is the text
-/// that `MCP_AUTH=check` prints.
+/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check). `MCP_AUTH=check` prints its `Display` form.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {
@@ -240,6 +251,44 @@ impl CheckReport {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
+    }
+
+    /// Writes the report as JSON, as `MCP_CHECK_FORMAT=json` prints it: `subject`, `passed`, `findings` and `accepted`
+    /// with `code`, `severity`, `what`, `why` and `do` each, and `summary` with the numbers of findings.
+    ///
+    /// ```
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let report = mcp_auth::server!().secret_key("pk_test_1").check().await;
+    /// let report: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+    /// assert!(report["summary"]["errors"].as_u64() > Some(0));
+    /// assert_eq!(report["findings"][0]["severity"], "error");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let all = |findings: &[Finding]| findings.iter().map(Finding::to_json).collect::<Vec<_>>();
+        let report = json!({
+            "subject": self.subject,
+            "passed": self.passed,
+            "findings": all(&self.findings),
+            "accepted": all(&self.accepted),
+            "summary": {
+                "errors": self.count(Severity::Error),
+                "warnings": self.count(Severity::Warning),
+                "notes": self.count(Severity::Note),
+            },
+        });
+        format!("{report:#}\n")
+    }
+
+    /// The exit status of a check that could not ask Clerk.
+    pub(super) const NOT_ASKED: i32 = 2;
+
+    /// Returns true if each error says only that Clerk did not answer.
+    pub(super) fn only_lacks_answers(&self) -> bool {
+        let findings = self.findings.iter();
+        let mut errors = findings.filter(|finding| finding.severity() == Severity::Error);
+        errors.all(|finding| finding.code.lacks_an_answer())
     }
 
     pub(super) fn count(&self, severity: Severity) -> usize {

@@ -1,5 +1,5 @@
-//! Builds a server in process, without listening, for tests. The test supplies the clock and the
-//! part that identifies callers.
+//! Builds a server in the process of a test. The server does not listen. The test supplies the clock and the parts that
+//! identify callers.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use clerk_emulator::Directory;
 use crate::clock::ManualClock;
 use crate::http::{Site, origin};
 use crate::identity::{Authenticator, Clock, Organizations, Parties, PemError, TokenPolicy};
+use crate::protocol::Transport;
 
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, ServerBuilder};
@@ -63,7 +64,7 @@ impl ServerBuilder {
         Ok(Directory::empty())
     }
 
-    /// The machine that represents the server; a made-up machine if no setting names a machine.
+    /// Returns the machine that represents the server. If no setting names a machine, the machine is made up.
     pub(crate) fn machine_in_process(&self) -> String {
         let id = self.clerk.machine_id.as_deref();
         id.unwrap_or("mch_server_under_test").to_owned()
@@ -98,6 +99,7 @@ impl ServerBuilder {
         connect: impl FnOnce(&TokenPolicy) -> Result<(Authenticator, Organizations), PemError>,
     ) -> Result<Parts, Finding> {
         let env = Environment::of(&|_| None);
+        self.audit.collects = true;
         let has_machine_key = self.clerk.machine_secret_key.is_some();
         // In production the environment may name the machine, but a test does not read the
         // environment.
@@ -114,8 +116,7 @@ impl ServerBuilder {
         let canonical = settings.canonical.as_ref().ok();
         let mut policy = policy(&self, &env, canonical, issuer, keys, &mut findings);
         findings.check()?;
-        // The issuer signs the tokens of the test, so the server trusts it whatever the URL of the
-        // server is.
+        // The test itself is the issuer of the tokens, so the server trusts them with any URL of the server.
         policy.trust_emulator(true);
         let (authenticator, organizations) = connect(&policy).map_err(|error| {
             let what = format!("the key of the test cannot be read: {}", chain(&error));
@@ -132,7 +133,11 @@ impl ServerBuilder {
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,
-            legacy_sessions: settings.legacy_sessions,
+            revocation_file: settings.revocation_file?,
+            transport: Transport::Http {
+                legacy_sessions: settings.legacy_sessions,
+            },
+            audit: settings.audit,
             policy,
             identity: Identity {
                 authenticator,

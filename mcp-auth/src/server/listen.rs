@@ -15,14 +15,12 @@ use crate::http::{Flow, ProcessSignals, listen};
 use super::start::Server;
 
 impl Server {
-    /// Serves your own application, which mounts this server's routes, over connections with the
-    /// same limits as `serve!`: [`connections`](crate::ServerBuilder::connections),
+    /// Serves your own application, which mounts this server's routes. Connections have the same limits as with
+    /// `serve!`: [`connections`](crate::ServerBuilder::connections),
     /// [`connections_per_network`](crate::ServerBuilder::connections_per_network),
-    /// [`head_deadline`](crate::ServerBuilder::head_deadline),
-    /// [`idle_limit`](crate::ServerBuilder::idle_limit),
+    /// [`head_deadline`](crate::ServerBuilder::head_deadline), [`idle_limit`](crate::ServerBuilder::idle_limit),
     /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
-    /// [`connection_age`](crate::ServerBuilder::connection_age). Await the returned server to run
-    /// it.
+    /// [`connection_age`](crate::ServerBuilder::connection_age). Await the returned server to run it.
     ///
     /// The server listens on the address of `listener`. It speaks plain HTTP/1.1, with one worker
     /// for each processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C the server
@@ -45,9 +43,8 @@ impl Server {
     /// }
     /// ```
     ///
-    /// Two details differ from what an application may expect. actix answers `Expect: 100-continue`
-    /// before the application sees the request. For a request without `Host`, `ConnectionInfo` has
-    /// the host `localhost:8080`, as in actix's tests.
+    /// Two details differ from actix-web's `HttpServer`. `Expect: 100-continue` is answered before the application sees
+    /// the request. For a request without `Host`, `ConnectionInfo` has the host `localhost:8080`, as in actix's tests.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use super::codes;
 use super::environment::Environment;
 use super::finding::Finding;
 
-/// The filter that `RUST_LOG` sets. If the variable is malformed, the default applies, so that the
+/// Returns the filter that `RUST_LOG` sets. If the variable is malformed, returns the default filter, so that the
 /// server still starts.
 pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
@@ -22,7 +22,7 @@ fn wrong(directives: &str) -> Option<&str> {
     if EnvFilter::try_new(directives).is_err() {
         let mut all = directives.split(',');
         let one = all.find(|directive| EnvFilter::try_new(directive).is_err());
-        // No single part is invalid, because the fields of a span may contain commas too.
+        // No part alone is invalid, because the fields of a span may contain commas too.
         return Some(one.unwrap_or(directives));
     }
     let mut all = directives.split(',').map(str::trim);
@@ -47,7 +47,7 @@ pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
     Some(Finding::new(&codes::LOG_FILTER_INVALID, what).remedy_is(remedy))
 }
 
-/// actix's own start-up lines only repeat the printed report.
+/// The start-up lines of actix only repeat the printed report.
 const DEFAULT: &str = "info,actix_server=warn";
 
 #[cfg(test)]

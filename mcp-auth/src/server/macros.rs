@@ -52,6 +52,24 @@ macro_rules! serve {
     };
 }
 
+/// Serves the calling package's tools over stdin and stdout, to the client that starts the program.
+/// It takes the arguments of [`serve!`](crate::serve), and the result is the future of
+/// [`ServerBuilder::serve_stdio`](crate::ServerBuilder::serve_stdio). It needs the feature `stdio`.
+///
+/// ```no_run
+/// #[actix_web::main]
+/// async fn main() -> mcp_auth::Result<()> {
+///     mcp_auth::serve_stdio!().await
+/// }
+/// ```
+#[cfg(feature = "stdio")]
+#[macro_export]
+macro_rules! serve_stdio {
+    ($($arguments:tt)*) => {
+        $crate::server!($($arguments)*).serve_stdio()
+    };
+}
+
 /// Configures a server of the calling package's tools. It takes the arguments of
 /// [`serve!`](crate::serve), and the result is a [`ServerBuilder`](crate::ServerBuilder).
 ///

@@ -9,7 +9,9 @@ mod date;
 mod emulator;
 mod environment;
 mod error;
+mod explain;
 mod finding;
+mod gate;
 #[cfg(feature = "testing")]
 mod in_process;
 mod listen;
@@ -28,6 +30,8 @@ mod selection;
 mod serve;
 mod setting;
 mod start;
+#[cfg(feature = "stdio")]
+mod stdio;
 mod variables;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};

@@ -1,7 +1,7 @@
 //! Checks a canonical URL with plain http, which `dangerous_http_url` permits if the host has only
 //! private addresses.
 //!
-//! The server checks the addresses once, at the start. It never connects to them.
+//! The server checks the addresses once, at the start, and never connects to the host.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -73,11 +73,11 @@ pub(super) async fn check_addresses(
     }
 }
 
-/// The finding about a canonical URL with plain http.
+/// Returns the finding about a canonical URL with plain http.
 pub(super) fn plain_http(canonical: &Canonical) -> Option<Finding> {
     canonical.plain_http_host()?;
     let url = canonical.as_str();
-    let what = format!("the server calls itself {url}, without TLS");
+    let what = format!("the server has the URL {url}, without TLS");
     let remedy =
         "drop `dangerous_http_url` and use https, unless you own every machine in this network";
     Some(Finding::new(&codes::HTTP_URL, what).remedy_is(remedy))

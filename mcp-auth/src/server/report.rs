@@ -22,10 +22,12 @@ use super::matrix::{AccessMatrix, Item, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
 /// The data of the report.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
     title: String,
     endpoint: String,
+    /// The caller of a server over stdio.
+    caller: Option<String>,
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
@@ -38,7 +40,7 @@ pub(crate) struct Report {
 }
 
 /// An example request to a server with a local Clerk, for people who try the server out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct TryIt {
     trial: Trial,
     /// The user whose token the request uses, for example `ada`.
@@ -52,7 +54,7 @@ struct TryIt {
 }
 
 /// The request that the example sends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Trial {
     Call(&'static str),
     List,
@@ -76,6 +78,7 @@ impl Report {
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
+            caller: None,
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
@@ -94,8 +97,8 @@ impl Report {
         }
     }
 
-    /// Adds a line that says which address the limits for networks count. `is_public` means that
-    /// the server's URL is not on loopback, so a proxy is likely.
+    /// Adds a line that says which addresses the limits for networks count. `is_public` means that the server's URL is
+    /// not on loopback, so a proxy is likely.
     pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
         let limited = "failed authentications and new opaque tokens are limited";
         if !proxies.is_empty() {
@@ -118,18 +121,31 @@ impl Report {
         }
     }
 
-    /// Adds a line if another process cannot continue what this process began.
+    /// Reports a server over stdio, which has one caller and no URL.
+    #[cfg(feature = "stdio")]
+    pub(super) fn over_stdio(mut self, caller: String) -> Self {
+        self.endpoint = "stdin and stdout".to_owned();
+        self.caller = Some(caller);
+        self.local = None;
+        // Without an issuer, no token is accepted, and no membership is looked up.
+        if self.issuer.is_empty() {
+            self.enforced.clear();
+        }
+        self
+    }
+
+    /// Adds a line if no other process can continue a call that waits for a person in this process.
     pub(super) fn with_state_keys(mut self, keys: &StateKeys, registry: &Registry) -> Self {
         let asks = registry.iter().any(|served| served.uses_context());
         if asks && keys.0.is_none() {
-            let line = "questions to people end with this process; MCP_AUTH_STATE_KEYS lets other processes continue them";
+            let line = "questions to people end with this process; with MCP_AUTH_STATE_KEYS other processes can continue them";
             self.limits.push(line.to_owned());
         }
         self
     }
 
-    /// The data of the development page for browsers. Its matrix also has a column for each role of
-    /// the local Clerk, so that the page shows which roles pass a guard that requires a permission.
+    /// Returns the data of the development page for browsers. Its matrix also has a column for each role of the local
+    /// Clerk, so the page shows which roles pass a guard that requires a permission.
     pub(super) fn overview(
         &self,
         builder: &ServerBuilder,
@@ -167,13 +183,13 @@ impl Report {
         }
     }
 
-    /// The command that fetches a token that the server accepts.
+    /// Returns the command that fetches a token that the server accepts.
     fn token_command(&self, local: &TryIt) -> String {
         format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
-    /// A command that can be pasted into a shell. It fetches a token and sends a request of MCP
-    /// 2025-11-25, because that revision needs no `_meta`.
+    /// Returns a command for a shell. The command fetches a token and sends a request of MCP 2025-11-25, because this
+    /// revision needs no `_meta`.
     fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
         let token = self.token_command(local);
@@ -196,7 +212,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.title)?;
         writeln!(f, "  endpoint  {}", self.endpoint)?;
-        writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        if let Some(caller) = &self.caller {
+            writeln!(f, "  caller    {caller}")?;
+        }
+        if !self.issuer.is_empty() {
+            writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        }
         let local = self.local.as_ref();
         if let Some(file) = local.and_then(|local| local.state_file.as_deref()) {
             let file = shown(file);
@@ -236,8 +257,8 @@ impl fmt::Display for Report {
         if self.matrix.hides_public_tools() {
             writeln!(
                 f,
-                "  note      a client must sign in before it sees the public tools; `discoverable` lists \
-                 all tools before that"
+                "  note      a client must sign in before it sees the public tools; with `discoverable` it sees \
+                 all tools before it signs in"
             )?;
         }
         if let Some(local) = &self.local {
@@ -322,7 +343,7 @@ fn token_query(builder: &ServerBuilder, policy: &TokenPolicy, seat: Option<&Seat
     query.finish()
 }
 
-/// A path for printing: relative to the working directory if the path is below that directory.
+/// Writes a path for printing. A path below the working directory is written relative to this directory.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| path.strip_prefix(here).ok());
@@ -337,7 +358,7 @@ fn audience_is_needed(mode: AudienceMode) -> bool {
     }
 }
 
-/// The lines about limits of simultaneous calls, as far as they affect these tools.
+/// Returns the lines about limits of simultaneous calls that affect these tools.
 fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     let Load {
         calls,
@@ -371,7 +392,7 @@ fn enforced(
     looks_up: bool,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    // On loopback, the list continues with the other names of the URL.
+    // On loopback, the other names of the URL follow in the list.
     let audience = policy.audience.accepted.first().map_or("", String::as_str);
     if policy.oauth {
         lines.push(match policy.audience.mode {

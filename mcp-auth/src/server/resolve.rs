@@ -5,14 +5,14 @@
 
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
-use crate::identity::TokenPolicy;
+use crate::identity::{RevocationFile, TokenPolicy};
 use crate::limits::Networks;
 use crate::metrics::Metrics;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
 use super::builder::{
-    Address, Allowed, ClerkSettings, Load, LocalClerkChoice, Monitoring, ServerBuilder, StateKeys,
-    audience, descriptors, tokens,
+    Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, Monitoring,
+    ServerBuilder, StateKeys, audience, descriptors, tokens,
 };
 use super::check::{address, organizations, panics, schemas};
 use super::codes::{self, Code, Level};
@@ -31,10 +31,16 @@ pub(super) enum Purpose {
     Listen,
     /// To mount the server into an application, which may listen on another address.
     Mount,
+    /// To serve one client over stdin and stdout.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only `serve_stdio!` makes it")
+    )]
+    Stdio,
 }
 
-/// The configuration of a server, as far as it could be resolved, with all findings about it. If
-/// there is no fatal finding, every result in it is `Ok`.
+/// The resolved configuration of a server, with all findings about it. A part with a finding could not be resolved. If
+/// there is no fatal finding, every result is `Ok`.
 pub(super) struct Resolved {
     /// The settings that need no resolving.
     pub(super) builder: ServerBuilder,
@@ -58,8 +64,10 @@ pub(super) struct Settings {
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
     pub(super) state_keys: Result<StateKeys, Finding>,
+    pub(super) revocation_file: Result<Option<RevocationFile>, Finding>,
     /// True if legacy clients get sessions.
     pub(super) legacy_sessions: bool,
+    pub(super) audit: AuditSettings,
     /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
@@ -93,6 +101,8 @@ impl Settings {
         if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {
             findings.extend(builder.state_keys.check(keys, registry));
         }
+        let revocation_file = builder.revocations.resolve(env, findings);
+        let revocation_file = findings.note(revocation_file);
         let legacy_sessions = findings.note(builder.sessions.resolve(env));
         Self {
             address,
@@ -104,7 +114,9 @@ impl Settings {
             proxies,
             registry,
             state_keys,
+            revocation_file,
             legacy_sessions: legacy_sessions.unwrap_or_default(),
+            audit: builder.audit.resolve(env, findings),
             machine_id: builder.clerk.machine_id(env).source,
         }
     }
@@ -142,9 +154,8 @@ pub(super) async fn resolve(
         findings.extend(check_guards(registry, &builder, keys.secret, &policy).err());
     }
     findings.extend(canonical.and_then(plain_http));
-    if let (Ok(address_set), Some(canonical), true) =
-        (&settings.address, canonical, purpose != Purpose::Mount)
-    {
+    let listens = matches!(purpose, Purpose::Check | Purpose::Listen);
+    if let (Ok(address_set), Some(canonical), true) = (&settings.address, canonical, listens) {
         findings.extend(address(&builder, env, address_set, canonical));
     }
     findings.extend(scopeless_sessions(&policy, &builder.scopes.required));
@@ -192,8 +203,8 @@ async fn run_local_clerk(
     findings.note(clerk)
 }
 
-/// The rules for tokens, as far as they can be resolved. Without a canonical URL, the list of
-/// audiences stays empty.
+/// Returns the rules for tokens, as far as they can be resolved. Without a canonical URL, the list of audiences stays
+/// empty.
 pub(super) fn policy(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -205,6 +216,7 @@ pub(super) fn policy(
     let mut policy = TokenPolicy::new(issuer.to_owned(), Vec::new());
     let hierarchy = builder.scopes.hierarchy(builder.tokens.api_keys.as_ref());
     policy.scopes = findings.note(hierarchy).unwrap_or_default();
+    policy.revocations = builder.revocations.handle.clone();
     if let Some(canonical) = canonical {
         let host = builder.serving.host(env).value;
         let resolved = audience::resolve(&mut policy, builder, env, canonical, &host);
@@ -241,6 +253,7 @@ pub(super) fn tools(builder: &ServerBuilder, metrics: &Metrics) -> Result<Regist
         lenient_arguments: builder.schemas.lenient_arguments,
         closed_schemas: builder.schemas.closed_schemas,
         metrics: metrics.clone(),
+        confirmation_codes: builder.schemas.confirmation_codes,
     };
     let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings);
     let registry = registry.map_err(|error| {
@@ -249,6 +262,7 @@ pub(super) fn tools(builder: &ServerBuilder, metrics: &Metrics) -> Result<Regist
             RegistryError::HeaderOfAnotherType { .. } => &codes::HEADER_OF_ANOTHER_TYPE,
             RegistryError::PublicInGuardedModule { .. } => &codes::PUBLIC_IN_GUARDED_MODULE,
             RegistryError::MissingState { .. } => &codes::STATE_MISSING,
+            RegistryError::ReservedArgument { .. } => &codes::ARGUMENT_RESERVED,
             RegistryError::SharedUri { .. } => &codes::RESOURCE_URI_SHARED,
             RegistryError::RateWithoutOrganization { .. } => &codes::RATE_WITHOUT_ORGANIZATION,
         };
@@ -261,8 +275,7 @@ pub(super) fn tools(builder: &ServerBuilder, metrics: &Metrics) -> Result<Regist
     Ok(registry)
 }
 
-/// The codes that `MCP_AUTH_ACCEPT` lists. An unknown code, or the code of a fatal finding, causes
-/// a finding.
+/// Returns the codes that `MCP_AUTH_ACCEPT` lists. An unknown code, and the code of a fatal finding, cause a finding.
 fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code> {
     let mut accepted = Vec::new();
     for name in env.list("MCP_AUTH_ACCEPT").unwrap_or_default() {
@@ -271,7 +284,7 @@ fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code
             Some(code) if code.level != Level::Fatal => accepted.push(code),
             Some(_) => findings.push(Finding::new(
                 &codes::ACCEPTED_CODE_FATAL,
-                format!("MCP_AUTH_ACCEPT lists `{name}`, which keeps the server from starting"),
+                format!("MCP_AUTH_ACCEPT lists `{name}`, but a fatal finding cannot be accepted"),
             )),
             None => findings.push(
                 Finding::new(

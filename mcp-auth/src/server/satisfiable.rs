@@ -1,8 +1,8 @@
 //! Finds guards that no accepted token can pass. Such a guard is a mistake in the code or in the
 //! configuration.
 //!
-//! Each kind of token can contain only certain claims. For each accepted kind, the check therefore
-//! evaluates each guard for a caller who has everything that a token of this kind can give.
+//! Each kind of token can contain only certain claims. For each accepted kind, the check therefore evaluates each guard
+//! for a caller who has all claims that a token of this kind can contain.
 
 use std::fmt;
 use std::panic::Location;
@@ -48,7 +48,7 @@ pub(super) fn check_guards(
     }
 }
 
-/// The finding that session tokens lack the scopes that the server requires.
+/// Returns the finding that session tokens lack the scopes that the server requires.
 pub(super) fn scopeless_sessions(
     policy: &TokenPolicy,
     server_scopes: &[String],
@@ -68,11 +68,11 @@ pub(super) fn scopeless_sessions(
 /// A tool, a prompt or a resource whose guard no accepted token can pass.
 #[derive(Debug)]
 pub(crate) struct Unsatisfiable {
-    /// The kind and the name.
+    /// The kind and the name of the tool, the prompt or the resource.
     item: String,
     location: &'static Location<'static>,
     why: WhyNot,
-    /// For each requirement that a module states, a text that names the place.
+    /// A text for each requirement that a module states. The text names the place of the `module_guard!`.
     stated: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ impl WhyNot {
     }
 }
 
-/// The name of a tool, and the kind and the name of everything else.
+/// Returns the name of a tool. For a prompt or a resource, returns the kind and the name.
 fn quoted(info: PrimitiveInfo) -> String {
     match info.kind() {
         PrimitiveKind::Tool => format!("`{}`", info.name()),
@@ -164,7 +164,7 @@ impl<'a> Accepts<'a> {
         if lacks.iter().any(|(_, lacks)| lacks.is_empty()) {
             return None;
         }
-        // The remedy is for the caller who fails the fewest requirements.
+        // The remedy helps the caller who fails the fewest requirements.
         let nearest = lacks.iter().min_by_key(|(_, lacks)| lacks.len());
         // If no kind is accepted, another finding reports that.
         let remedy = self.remedy(nearest.and_then(|(_, lacks)| lacks.first())?);
@@ -242,7 +242,7 @@ impl<'a> Accepts<'a> {
             | Requirement::Policy(_)
             | Requirement::SignedIn
             | Requirement::User => PEOPLE,
-            // The remedy is for the first alternative.
+            // The remedy is about the first alternative.
             Requirement::Any(alternatives) => {
                 let first = alternatives.iter().flat_map(|all| all.iter()).next();
                 first.map_or(TOO_MUCH, |one| self.remedy(&Lack::Requirement(*one)))
@@ -284,7 +284,7 @@ impl Best {
     }
 }
 
-/// The different roles that a guard requires at once: a module can require one role, and a tool another.
+/// Returns the different roles that a guard requires together. A module can require one role, and a tool another role.
 fn roles(guard: &Guard) -> Vec<String> {
     let roles = guard.requirements();
     let roles = roles.filter(|one| matches!(one, Requirement::Role(_)));
@@ -362,16 +362,15 @@ fn is_system(permission: &str) -> bool {
     permission.starts_with("org:sys_")
 }
 
-const KIND: &str =
-    "let the server accept such tokens, or add a kind that it accepts to the tool's `accept`";
+const KIND: &str = "let the server accept tokens of this kind, or add a kind that the server accepts to the tool's `accept`";
 const MEMBERSHIP: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens";
-const NARROW: &str =
-    "remove that requirement, or add to the tool's `accept` a kind of token that can meet it";
+const NARROW: &str = "remove the requirement, or add a kind of token that can meet the requirement to the tool's `accept`";
 const ONE_ROLE: &str = "a caller has one role in an organization: require one of these roles";
 const PEOPLE: &str = "accept tokens of people: OAuth access tokens or session tokens";
 const SCOPES: &str = "accept OAuth access tokens, which have scopes";
-const SESSIONS: &str = "accept session tokens (`session_tokens`), the only tokens that carry it";
-const SYSTEM: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up; session tokens carry none of Clerk's own permissions";
+const SESSIONS: &str =
+    "accept session tokens (`session_tokens`), because only session tokens can contain it";
+const SYSTEM: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up; session tokens contain none of Clerk's own permissions";
 const TOO_MUCH: &str =
     "no kind of token can meet all requirements of this tool; split it into two tools";
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use crate::guard::is_within;
 use crate::primitive::{PrimitiveInfo, Registration};
+use crate::tools;
 
 use super::codes;
 use super::finding::Finding;
 
-/// By default, all tools of the calling package. If modules of that package are named, only their
-/// tools. In addition, the tools of other crates and their modules that are named. The tools of an
-/// unnamed dependency are never selected.
+/// The tools that a server serves. By default these are all tools of the calling package. If modules of the package are
+/// named, only their tools are served. If other crates or their modules are named, their tools are served too. The
+/// tools of an unnamed dependency are never served.
 #[derive(Clone)]
 pub(super) struct Selection {
     package: &'static str,
@@ -91,13 +92,18 @@ impl Selection {
             );
         }
         let narrowed = modules.iter().any(|module| {
-            linked().any(|tool| tool.package() == self.package && is_within(tool.module(), module))
+            linked().any(|tool| self.owns(&tool) && is_within(tool.module(), module))
         });
         Ok(Selected {
             selection: self,
             modules,
             narrowed,
         })
+    }
+
+    /// Reports whether the calling package declares the tool. A ready tool of this crate belongs to no package.
+    fn owns(&self, tool: &PrimitiveInfo) -> bool {
+        tool.package() == self.package && !is_ready(tool)
     }
 
     /// The finding that no tool is served.
@@ -118,7 +124,8 @@ impl Selection {
     }
 
     fn nothing_in(&self, path: &str) -> Finding {
-        let modules: BTreeSet<_> = linked().map(|tool| tool.module()).collect();
+        let declared = linked().filter(|tool| !is_ready(tool));
+        let modules: BTreeSet<_> = declared.map(|tool| tool.module()).collect();
         let modules: Vec<_> = modules.into_iter().collect();
         let others = match modules.as_slice() {
             [] => "no linked module declares a tool".to_owned(),
@@ -131,20 +138,18 @@ impl Selection {
 
 impl Selected<'_> {
     pub(super) fn serves(&self, tool: &PrimitiveInfo) -> bool {
-        let Selection {
-            package, condition, ..
-        } = self.selection;
+        let condition = &self.selection.condition;
         let named = || {
             let mut modules = self.modules.iter();
             modules.any(|module| is_within(tool.module(), module))
         };
-        let own = tool.package() == *package && !self.narrowed;
+        let own = self.selection.owns(tool) && !self.narrowed;
         (own || named()) && condition.as_ref().is_none_or(|holds| holds(tool))
     }
 
     /// Logs the linked tools that the server does not serve, sorted by module.
     pub(super) fn log_unserved(&self) {
-        let unserved = linked().filter(|tool| !self.serves(tool));
+        let unserved = linked().filter(|tool| !self.serves(tool) && !is_ready(tool));
         let unserved: BTreeSet<_> = unserved.map(|tool| (tool.module(), tool.name())).collect();
         if unserved.is_empty() {
             return;
@@ -169,12 +174,17 @@ impl fmt::Debug for Selection {
     }
 }
 
+/// Reports whether a tool is a ready tool, which only a method of the builder switches on.
+fn is_ready(tool: &PrimitiveInfo) -> bool {
+    is_within(tool.module(), tools::MODULE)
+}
+
 fn linked() -> impl Iterator<Item = PrimitiveInfo> {
     Registration::linked().map(|tool| PrimitiveInfo::of(&tool.declaration))
 }
 
-/// The full paths that `path` can mean inside `module`: a module below `module`, or a crate. The
-/// compiler refuses a `use` whose path could mean both.
+/// Returns the full paths that `path` can mean inside `module`: a module below `module`, or a crate. If a path could
+/// mean both, the compiler refuses the `use`.
 fn meanings(module: &str, path: &str) -> Vec<String> {
     let path = path.replace("r#", "");
     let mut segments = path.split("::").peekable();

@@ -9,22 +9,26 @@ use std::sync::Arc;
 use actix_http::{Request, Response};
 use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
+use serde_json::json;
 use tokio::time::sleep;
 
+use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 
 use super::builder::ServerBuilder;
 use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
-use super::finding::{Finding, Findings, Severity, counted};
+use super::explain;
+use super::finding::{Finding, Findings};
+use super::gate;
 use super::log;
 use super::matrix::AccessMatrix;
 use super::resolve::Purpose;
 use super::setting::Source;
 use super::start::{self, Server};
 
-/// A running server. It listens until it is stopped or its runtime ends.
+/// A running server. It listens until it is stopped, or until its runtime ends.
 ///
 /// ```no_run
 /// # async fn example() -> mcp_auth::Result<()> {
@@ -57,7 +61,7 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Returns the address of the metrics; `None` if the server has no metrics. If the configured port is 0, the address
+    /// Returns the address of the metrics. `None` if the server has no metrics. If the configured port is 0, the address
     /// has the port that the system chose.
     #[cfg(feature = "metrics")]
     #[must_use]
@@ -65,10 +69,11 @@ impl RunningServer {
         self.server.metrics_address()
     }
 
-    /// Makes `/readyz` answer 503, waits for the [`drain_delay`](ServerBuilder::drain_delay), stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended. Tasks that run
-    /// end as failed.
+    /// Makes `/readyz` answer 503, waits for the [`drain_delay`](ServerBuilder::drain_delay), stops listening, ends open
+    /// subscriptions, and waits up to 30 s until the calls in flight have ended. Running MCP tasks end as failed.
     pub async fn stop(self) {
         stop(&self.server, &self.handle).await;
+        close(self.server.audit()).await;
     }
 }
 
@@ -88,13 +93,20 @@ impl ServerBuilder {
     /// ```
     ///
     /// With `MCP_AUTH=check` in the environment, `serve` prints the report of
-    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error.
+    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error. If
+    /// Clerk could not be asked and nothing else is wrong, the process ends with status 2.
     /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept, separated by commas.
+    /// `MCP_CHECK_FORMAT=json` prints the report as JSON, and `MCP_MATRIX` names a file with an access
+    /// matrix that must not be exceeded.
     ///
     /// With `MCP_AUTH=tools` in the environment, `serve` prints the
     /// [`AccessMatrix`](crate::AccessMatrix) instead of serving; `tools-markdown` and `tools-json`
     /// print it in another format. The matrix needs no Clerk instance and no network, but the code
     /// must set the state that the tools take.
+    ///
+    /// With `MCP_AUTH=explain` in the environment, `serve` prints an [`Explanation`](crate::Explanation) instead of serving,
+    /// and with `explain-json` as JSON: why a caller may or may not use a tool. The facts about the caller are JSON in
+    /// `MCP_AUTH_CALLER`, or in the standard input if that variable is unset.
     ///
     /// # Errors
     ///
@@ -104,41 +116,30 @@ impl ServerBuilder {
     /// - The server cannot register handlers for signals, or cannot accept connections.
     pub async fn serve(self) -> Result<()> {
         let env = Environment::process();
-        if env.get("MCP_AUTH").as_deref() == Some("check") {
-            let report = self.check().await;
-            io::stdout().write_all(report.to_string().as_bytes())?;
-            return match report.count(Severity::Error) {
-                0 => Ok(()),
-                errors => {
-                    let what = format!("the check found {}", counted(errors, "error"));
-                    Err(Error::start(Finding::new(&codes::CHECK_FAILED, what)))
-                }
-            };
-        }
-        if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
-            io::stdout().write_all(text.as_bytes())?;
+        let Some(builder) = self.unless_printed(env).await? else {
             return Ok(());
-        }
-        // If the application has installed a subscriber, it stays in place.
-        let installed = tracing_subscriber::fmt()
-            .with_env_filter(log::filter(&env))
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .try_init();
-        if installed.is_ok()
-            && let Some(mistake) = log::mistake(&env)
-        {
-            let mut findings = Findings::default();
-            findings.push(mistake);
-            findings.log(&[]);
-        }
-        let (listener, server) = self.listen().await?;
+        };
+        write_log_to_stderr(env);
+        let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
         // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
-        until_stopped(running, &server).await?;
-        Ok(())
+        let ended = until_stopped(running, &server).await;
+        close(server.audit()).await;
+        Ok(ended?)
+    }
+
+    /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
+    pub(super) async fn unless_printed(self, env: Environment<'static>) -> Result<Option<Self>> {
+        if env.get("MCP_AUTH").as_deref() == Some("check") {
+            return gate::run(self, env).await.map(|()| None);
+        }
+        if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
+            io::stdout().write_all(text.as_bytes())?;
+            return Ok(None);
+        }
+        Ok(Some(self))
     }
 
     /// Serves in the background on the current runtime, for tests and for programs that also do
@@ -179,7 +180,7 @@ impl ServerBuilder {
         })
     }
 
-    /// Binds before it builds, because with port 0 the canonical URL is known only after binding.
+    /// Binds the address before it builds, because with port 0 the canonical URL is known only after binding.
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
         let env = Environment::process();
         let address = self.serving.address(&env).map_err(Error::start)?;
@@ -199,17 +200,43 @@ impl ServerBuilder {
     }
 }
 
-/// The text to print instead of serving, if `MCP_AUTH` asks for one.
+/// Writes the log to standard error. If the application has already installed a subscriber,
+/// that subscriber stays in place.
+pub(super) fn write_log_to_stderr(env: Environment<'_>) {
+    let installed = tracing_subscriber::fmt()
+        .with_env_filter(log::filter(&env))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    if installed.is_ok()
+        && let Some(mistake) = log::mistake(&env)
+    {
+        let mut findings = Findings::default();
+        findings.push(mistake);
+        findings.log(&[]);
+    }
+}
+
+/// Returns the text to print instead of serving, if `MCP_AUTH` asks for a text.
 fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, Finding> {
     let Some(value) = env.get("MCP_AUTH") else {
         return Ok(None);
     };
     let write = match value.as_str() {
+        "explain" => {
+            let all = explain::explain(builder, &env)?;
+            let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+            return Ok(Some(texts.join("\n")));
+        }
+        "explain-json" => {
+            let all = json!(explain::explain(builder, &env)?);
+            return Ok(Some(format!("{all:#}\n")));
+        }
         "tools" => |matrix: &AccessMatrix| matrix.to_string(),
         "tools-json" => AccessMatrix::to_json,
         "tools-markdown" => AccessMatrix::to_markdown,
         _ => {
-            let expected = "`check`, `tools`, `tools-json` or `tools-markdown` is expected";
+            let expected = "`check`, `explain`, `explain-json`, `tools`, `tools-json` or `tools-markdown` is expected";
             return Err(Source::Variable("MCP_AUTH").invalid(value, expected));
         }
     };
@@ -256,7 +283,7 @@ async fn until_stopped(running: dev::Server, server: &Server) -> io::Result<()> 
     if let Either::Left((ended, _)) = select(&mut running, pin!(signals.next())).await {
         return ended;
     }
-    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s");
+    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s to end");
     let stopped = pin!(join(running, stop(server, &handle)));
     match select(stopped, pin!(signals.next())).await {
         Either::Left(((ended, ()), _)) => ended,
@@ -270,13 +297,20 @@ async fn stop(server: &Server, handle: &ServerHandle) {
     if !server.drain.is_zero() {
         sleep(server.drain).await;
     }
-    // The workers run the tasks, so the tasks end first.
+    // The workers run the MCP tasks, so the tasks must end before the workers.
     server.tasks().stop().await;
     handle.stop(true).await;
 }
 
+/// Waits until the audit log has written its records, which may block.
+pub(super) async fn close(audit: Option<Arc<Audit>>) {
+    if let Some(audit) = audit {
+        let _ = tokio::task::spawn_blocking(move || audit.close()).await;
+    }
+}
+
 /// Waits for SIGTERM and Ctrl-C. A signal that arrives between two calls of `next` is not lost.
-struct StopSignals {
+pub(super) struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -286,7 +320,7 @@ struct StopSignals {
 }
 
 impl StopSignals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -301,7 +335,7 @@ impl StopSignals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         select(pin!(self.terminate.recv()), pin!(self.interrupt.recv())).await;
         #[cfg(windows)]

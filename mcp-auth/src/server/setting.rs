@@ -1,4 +1,4 @@
-//! A setting: a value, and where the value comes from.
+//! A setting: a value and its source.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::codes;
 use super::environment::Environment;
 use super::finding::Finding;
 
-/// The place that a value comes from. Its `Display` form names the setting in messages.
+/// The source of a value. Its `Display` form names the setting in messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Source {
     /// The value was set by this method of the builder.
@@ -55,7 +55,7 @@ impl<T> fmt::Debug for Setting<T> {
 }
 
 impl<T> Setting<Option<T>> {
-    /// The value that is set in code, or else the value of the variable.
+    /// Returns the value that is set in code, or else the value of the variable.
     pub(super) fn read(
         in_code: Option<&T>,
         method: &'static str,
@@ -87,7 +87,7 @@ impl<T> Setting<Option<T>> {
 }
 
 impl Setting<Option<String>> {
-    /// The text that is set in code, or else the value of the variable.
+    /// Returns the text that is set in code, or else the value of the variable.
     pub(super) fn text(
         env: &Environment<'_>,
         in_code: Option<&String>,
@@ -99,7 +99,7 @@ impl Setting<Option<String>> {
 }
 
 impl Setting<Option<Vec<String>>> {
-    /// The list that is set in code, or else the comma-separated list of the variable.
+    /// Returns the list that is set in code, or else the comma-separated list of the variable.
     pub(super) fn list(
         env: &Environment<'_>,
         in_code: Option<&Vec<String>>,

@@ -8,23 +8,31 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 
+use crate::audit::Audit;
 use crate::clerk::Metadata;
+use crate::guard::Explanation;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
+use crate::identity::{
+    Authenticator, Clock, IoRuntime, Organizations, RevocationFile, Revocations, TokenPolicy,
+};
 use crate::limits::Networks;
 use crate::metrics::Metrics;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
+    Transport,
 };
+use crate::tools::ServedTools;
 
-use super::builder::{Load, LocalClerkChoice, Monitoring, ServerBuilder, StateKeys, tokens};
+use super::builder::{
+    AuditSettings, Load, LocalClerkChoice, Monitoring, ServerBuilder, StateKeys, tokens,
+};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
 use super::error::chain;
 use super::finding::{Finding, Findings};
-use super::matrix::AccessMatrix;
+use super::matrix::{AccessMatrix, SampleCaller};
 #[cfg(feature = "metrics")]
 use super::monitor::{self, Monitor};
 use super::observe::observe;
@@ -34,7 +42,7 @@ use super::runtime::{clock, io_thread};
 
 /// A server whose configuration has been checked, ready to be mounted into an application.
 ///
-/// [`ServerBuilder::build`] makes it. Cloning is cheap, so every worker can have a clone.
+/// [`ServerBuilder::build`] makes a server. Cloning a server is cheap, so every worker can have a clone.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
@@ -56,6 +64,7 @@ use super::runtime::{clock, io_thread};
 #[derive(Clone, Debug)]
 pub struct Server {
     site: Arc<Site>,
+    revocations: Revocations,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
     /// How long the server accepts connections after it was told to stop.
@@ -70,9 +79,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// The tasks, which end when the server stops.
+    /// Returns the running MCP tasks, which end when the server stops.
     pub(super) fn tasks(&self) -> Arc<RunningTasks> {
         self.site.tasks()
+    }
+
+    /// The audit log, which is closed when the server stops.
+    pub(super) fn audit(&self) -> Option<Arc<Audit>> {
+        self.site.endpoint.audit_log().map(Arc::clone)
     }
 
     /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
@@ -83,11 +97,11 @@ impl Server {
     ///
     /// # Security
     ///
-    /// A mounted server does not know the address that its application binds. It assumes the
-    /// address of `HOST` and the public URL. If both are on loopback, which is the default, the
-    /// server accepts tokens without an audience and trusts the keys of a local Clerk. If your
-    /// application binds another address, such as `0.0.0.0`, set `HOST` to that address or set the
-    /// public URL. The server then requires an audience, and does not start with a local Clerk.
+    /// A mounted server does not know the address that its application binds. The server assumes the address of `HOST`
+    /// and the public URL. If both are on loopback, which is the default, the server accepts tokens without an audience
+    /// and trusts the keys of a local Clerk. If your application binds another address, such as `0.0.0.0`, set `HOST`
+    /// to this address or set the public URL. The server then requires an audience, and does not start with a local
+    /// Clerk.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
@@ -122,7 +136,7 @@ impl Server {
         move |services| site.probes(services)
     }
 
-    /// Returns the address of the metrics; `None` if the server has no metrics. If the configured port is 0, the address
+    /// Returns the address of the metrics. `None` if the server has no metrics. If the configured port is 0, the address
     /// has the port that the system chose.
     #[cfg(feature = "metrics")]
     #[must_use]
@@ -130,7 +144,7 @@ impl Server {
         self.monitor.as_ref().map(|monitor| monitor.address)
     }
 
-    /// Returns the handle with which the application tells clients that a resource or a list changed.
+    /// Returns the notifier, with which the application notifies clients that a resource or a list changed.
     ///
     /// ```no_run
     /// # async fn publish() -> mcp_auth::Result<()> {
@@ -144,9 +158,58 @@ impl Server {
         self.site.endpoint.notifier().clone()
     }
 
+    /// Returns the handle with which the application revokes access while the server runs.
+    ///
+    /// ```no_run
+    /// # async fn dismiss() -> mcp_auth::Result<()> {
+    /// use mcp_auth::Revocation;
+    ///
+    /// let server = mcp_auth::server!().build().await?;
+    /// server.revocations().revoke(Revocation::subject("user_2abc"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
+    }
+
     /// The site, for a server that runs without an actix-web application.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
+    }
+
+    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
+    /// URI or the template. `None` if the server has nothing of this name. See [`AccessMatrix::explain`].
+    ///
+    /// ```no_run
+    /// use mcp_auth::SampleCaller;
+    ///
+    /// # async fn print() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// let editor = SampleCaller::new("editor").role("org:editor");
+    /// if let Some(explanation) = server.explain(&editor, "delete_document") {
+    ///     println!("{explanation}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
+        self.report.matrix.explain(caller, name)
+    }
+
+    /// Explains why the caller with this token may or may not use a tool, a prompt or a resource now. The server verifies the
+    /// token and looks up the membership, as for a request to the endpoint's URL without a query. `None` if the server has
+    /// nothing of this name.
+    ///
+    /// If the token is not accepted, the explanation is about a caller without a token, and says why.
+    ///
+    /// # Security
+    ///
+    /// The explanation shows the data of the caller. Show it to the caller and to operators only.
+    pub async fn explain_token(&self, token: &str, name: &str) -> Option<Explanation> {
+        self.site.explain(Some(token), None, name).await
     }
 
     /// Returns the access matrix, which shows which callers may call which tools.
@@ -178,7 +241,7 @@ pub(super) struct Identity {
 pub(super) struct LocalClerk {
     /// All people, with one entry for each membership. People without an organization come last.
     pub(super) seats: Vec<Seat>,
-    /// The explanation of the people's permissions, if the permissions are derived from the tools.
+    /// The explanation of the people's permissions, if the permissions follow from the tools.
     pub(super) note: Option<&'static str>,
     pub(super) state_file: Option<PathBuf>,
 }
@@ -204,7 +267,9 @@ pub(super) struct Parts {
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
-    pub(super) legacy_sessions: bool,
+    pub(super) revocation_file: Option<RevocationFile>,
+    pub(super) transport: Transport,
+    pub(super) audit: AuditSettings,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -221,7 +286,11 @@ pub(super) async fn build(
     let settings = resolved.clerk.clone()?;
     let clock = clock(&mut resolved.builder);
     let io = Arc::new(io_thread()?);
-    let monitoring = resolved.settings.monitoring.clone();
+    let monitoring = match purpose {
+        Purpose::Check | Purpose::Listen | Purpose::Mount => resolved.settings.monitoring.clone(),
+        // Clients may start several such servers at once, which could not share an address.
+        Purpose::Stdio => Monitoring::default(),
+    };
     let metrics = &monitoring.metrics;
     #[cfg(feature = "metrics")]
     let listener = monitoring.address.as_ref().map(monitor::bind).transpose()?;
@@ -243,6 +312,7 @@ pub(super) async fn build(
     };
     let canonical = resolved.settings.canonical?;
     let connections = resolved.settings.connections?;
+    let revocations = resolved.policy.revocations.clone();
     #[cfg_attr(
         not(feature = "metrics"),
         expect(unused_mut, reason = "only metrics add a line")
@@ -257,7 +327,14 @@ pub(super) async fn build(
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
-        legacy_sessions: resolved.settings.legacy_sessions,
+        revocation_file: resolved.settings.revocation_file?,
+        transport: match purpose {
+            Purpose::Check | Purpose::Listen | Purpose::Mount => Transport::Http {
+                legacy_sessions: resolved.settings.legacy_sessions,
+            },
+            Purpose::Stdio => Transport::Stdio,
+        },
+        audit: resolved.settings.audit,
         policy: resolved.policy,
         identity,
         clock,
@@ -278,6 +355,7 @@ pub(super) async fn build(
     };
     Ok(Server {
         site,
+        revocations,
         connections: Arc::new(connections),
         report: Arc::new(report),
         drain: monitoring.drain,
@@ -302,11 +380,19 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         proxies,
         registry,
         state_keys,
-        legacy_sessions,
+        revocation_file,
+        transport,
+        audit,
         policy,
         identity,
         clock,
     } = parts;
+    if let Some(file) = revocation_file {
+        file.watch(&policy.revocations).map_err(|error| {
+            let what = format!("the revocation file cannot be watched: {}", chain(&error));
+            Finding::new(&codes::REVOCATIONS_INVALID, what)
+        })?;
+    }
     let threads = Threads::new(load.threads).map_err(|error| {
         let what = format!("the threads of tools cannot be started: {}", chain(&error));
         Finding::new(&codes::THREADS_FAILED, what)
@@ -337,18 +423,26 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     };
     let url = canonical.as_str().to_owned();
     let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
+    let audit = builder.audit.start(audit, &state_keys, &clock)?;
     let confirmations = match builder.state_keys.store {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
     };
     let authenticator = Arc::new(identity.authenticator);
     let tasks = builder.tasks.tasks(&clock);
+    if let Some(tools) = builder.states.get::<ServedTools>() {
+        tools.set(&registry, &builder.scopes.required);
+    }
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
         states: Arc::new(builder.states),
-        organizations: Arc::new(identity.organizations.with_sources(sources)),
+        organizations: Arc::new(
+            (identity.organizations.with_sources(sources))
+                .with_revocations(policy.revocations.clone()),
+        ),
         clock: Arc::clone(&clock),
+        audit,
         // If `organization_from` adds a source, every organization needs a current membership.
         trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
         required_scopes: builder.scopes.required,
@@ -367,7 +461,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         progress_interval: builder.limits.progress_interval,
         sealer,
         confirmations,
-        legacy_sessions,
+        transport,
         streams: Streams::new(
             load.subscriptions,
             Arc::clone(&authenticator),

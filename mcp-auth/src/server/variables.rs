@@ -3,11 +3,12 @@
 use super::builder::variables;
 use super::codes;
 use super::environment::{Environment, Variable};
+use super::explain;
 use super::finding::Finding;
 use super::setting::Source;
 
 impl Environment<'static> {
-    /// The environment of the process; a variable that is not Unicode counts as unset.
+    /// The environment of the process. A variable that is not Unicode counts as unset.
     pub(super) fn process() -> Self {
         Self {
             value: &|name| std::env::var(name).ok(),
@@ -57,7 +58,7 @@ fn is_listed(name: &str) -> bool {
     read().any(|variable| variable.name == name)
 }
 
-/// The finding does not show the value, because a variable with a misspelt name may hold a key.
+/// The finding does not contain the value, because a variable with a misspelt name may hold a key.
 fn unread(name: &str) -> Option<Finding> {
     let ours = ["CLERK_", "MCP_"];
     if is_listed(name) || OTHERS.contains(&name) || !ours.iter().any(|ours| name.starts_with(ours))
@@ -82,7 +83,7 @@ fn unread(name: &str) -> Option<Finding> {
     Some(Finding::new(&codes::VARIABLE_UNREAD, what).remedy_is(remedy))
 }
 
-/// The variable that a misspelt name probably means.
+/// Returns the variable that a misspelt name probably means.
 fn nearest(name: &str) -> Option<&'static str> {
     // `MCP_PORT` means `PORT`.
     let suffix = name.split_once('_').map(|(_, suffix)| suffix);
@@ -109,6 +110,9 @@ fn read() -> impl Iterator<Item = &'static Variable> {
 const OWN: &[Variable] = &[
     Variable::of_server("MCP_AUTH"),
     Variable::of_server("MCP_AUTH_ACCEPT"),
+    Variable::of_server(explain::VARIABLE),
+    Variable::of_server("MCP_CHECK_FORMAT"),
+    Variable::of_server("MCP_MATRIX"),
     Variable::of_server("RUST_LOG"),
 ];
 

@@ -10,8 +10,7 @@ use crate::protocol::RETRY_AFTER;
 
 use super::denial::TestDenial;
 
-/// The response to a call. The `expect_…` methods panic if the response is different, and show the
-/// whole response.
+/// The response to a call. If the response differs, the `expect_…` methods panic and print the whole response.
 ///
 /// ```
 /// use mcp_auth::testing::TestServer;
@@ -79,7 +78,7 @@ use super::denial::TestDenial;
 pub struct TestAnswer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    /// The reason why a token was refused. It is not sent to the client.
+    /// The reason why a token was refused. The client does not get the reason.
     pub(super) refused: Option<&'static str>,
     /// The notifications before the response.
     pub(super) notifications: Vec<Value>,
@@ -91,7 +90,7 @@ pub struct TestAnswer {
 }
 
 impl TestAnswer {
-    /// Expects a result that is no error: the function ran.
+    /// Expects a result that is no error, which means that the function ran.
     #[track_caller]
     pub fn expect_ok(&self) -> &Self {
         self.check(
@@ -109,9 +108,9 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard denied the call because the caller lacks what it requires, and that the tool
-    /// did not run. The denial may be in a result or in a challenge. Examples of the arguments are
-    /// `("permission", &["org:documents:delete"])` and `("organization", &[])`. The kind is compared with
+    /// Expects that the guard denied the call because the caller lacks a requirement, and that the tool did not run.
+    /// The denial may be in a result or in a challenge. Examples of the arguments are `("permission",
+    /// &["org:documents:delete"])` and `("organization", &[])`. The kind is compared with
     /// [`TestDenial::kind`](super::TestDenial::kind), and the names with
     /// [`TestDenial::required`](super::TestDenial::required).
     #[track_caller]
@@ -210,8 +209,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 401 with a challenge, that the token was refused for this reason, and that no tool ran.
-    /// [`refusal`](Self::refusal) returns the reason.
+    /// Expects HTTP 401 with a challenge. Also expects that the token was refused for this reason, and that no tool
+    /// ran. [`refusal`](Self::refusal) returns the reason.
     #[track_caller]
     pub fn expect_refused(&self, reason: &str) -> &Self {
         let refused = self.status == 401 && self.challenge().is_some();
@@ -221,8 +220,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces. A
-    /// challenge asks for all scopes that the call needs, including the scopes that the token has.
+    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces. A challenge asks for all
+    /// scopes that the call needs, including the scopes that the token already has.
     #[track_caller]
     pub fn expect_insufficient_scope(&self, scopes: &str) -> &Self {
         self.check(
@@ -237,7 +236,7 @@ impl TestAnswer {
         self.check(self.status == status, &format!("HTTP {status}"))
     }
 
-    /// Returns why the guard denied the call; `None` if the guard did not deny it, or if the caller had not
+    /// Returns why the guard denied the call. `None` if the guard did not deny the call, or if the caller had not
     /// signed in.
     #[must_use]
     pub fn denial(&self) -> Option<TestDenial> {
@@ -253,23 +252,23 @@ impl TestAnswer {
         })
     }
 
-    /// Returns the time after which a call that a limit refused may be tried again; `None` if no
-    /// limit refused it.
+    /// Returns the time after which a call that a limit refused may be tried again. `None` if no limit refused the
+    /// call.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let meta = self.member("/result/_meta")?;
         meta.get(RETRY_AFTER)?.as_u64().map(Duration::from_secs)
     }
 
-    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log line has this
-    /// value as `reason`, but it is not sent to the client. Returns `None` if no token was refused.
+    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log line has this value as
+    /// `reason`, but the client does not get it. Returns `None` if no token was refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&str> {
         self.refused
     }
 
-    /// Returns the text of a tool's first content block, of a prompt's first message, or of a resource's first contents;
-    /// empty if the answer has none.
+    /// Returns the text of a tool's first content block, of a prompt's first message, or of a resource's first
+    /// contents. The text is empty if the answer has no text.
     #[must_use]
     pub fn text(&self) -> &str {
         let places = [
@@ -329,8 +328,8 @@ impl TestAnswer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the whole response; `null` if it is not JSON. If the body is a stream of events, returns its last
-    /// message.
+    /// Returns the whole response. `null` if the response is not JSON. If the body is a stream of events, returns the
+    /// last message.
     #[must_use]
     pub fn body(&self) -> &Value {
         &self.body
@@ -390,7 +389,7 @@ impl fmt::Debug for TestAnswer {
     }
 }
 
-/// Converts a required value to words. The value is a name, or an alternative of several names.
+/// Converts a required value to words. The value is a name, or an alternative that consists of several names.
 fn in_words(required: &Value) -> String {
     let word = |one: &Value, member: &str| one.get(member)?.as_str().map(str::to_owned);
     match required {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::primitive::LogLevel;
 use crate::protocol::MODERN;
 
-/// The messages that a caller asks for with each request.
+/// The messages that a caller asks for in each request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AskedMessages {
     pub(super) progress: bool,

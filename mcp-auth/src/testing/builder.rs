@@ -7,7 +7,7 @@ use crate::server::ServerBuilder;
 use super::clock::TestClock;
 
 impl ServerBuilder {
-    /// Sets the clock of the server, for tests. By default the server uses the clock of the system.
+    /// Sets the clock of the server, for tests. By default the server uses the system's clock.
     ///
     /// ```
     /// # /// Greet.

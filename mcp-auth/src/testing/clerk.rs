@@ -1,4 +1,4 @@
-//! The Clerk of a test: an instance in this process that the server asks without a network.
+//! The Clerk of a test: an instance in this process, to which the server needs no network.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    /// Creates the parts of a server that trusts the keys of this instance and asks it for
-    /// everything else.
+    /// Creates the parts of a server that trusts the keys of this instance. The server makes all its requests to Clerk
+    /// to this instance.
     pub(super) fn connect(
         self,
         policy: &TokenPolicy,
@@ -47,7 +47,7 @@ impl InProcess {
             keys,
             decode: Arc::new(ClerkClaims),
             clock: Arc::clone(&clock),
-            // There is no budget, because it would only slow tests down.
+            // There is no budget of look-ups, because a budget would only slow tests down.
             confirm: Some((Arc::clone(&clerk) as _, None, io.clone())),
             people: Some(Arc::clone(&people)),
         });

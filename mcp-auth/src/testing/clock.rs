@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::clock::{Clock, ManualClock, SystemClock};
 
-/// A clock that starts at the present and then stands still until it is advanced.
+/// A clock that starts at the present time, and stands still until the test advances it.
 ///
-/// Tokens and cached look-ups expire by this clock.
-/// [`ServerBuilder::clock`](crate::ServerBuilder::clock) sets the clock of a server that listens; a
-/// [`TestServer`](super::TestServer) has a clock of its own.
+/// Tokens and cached look-ups expire by this clock. [`ServerBuilder::clock`](crate::ServerBuilder::clock) sets the
+/// clock of a server that listens. A [`TestServer`](super::TestServer) has a clock of its own.
 ///
 /// ```
 /// use std::time::Duration;

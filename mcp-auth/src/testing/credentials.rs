@@ -1,4 +1,4 @@
-//! The credentials of a caller in a test, and the tokens that are minted for them.
+//! The credentials of a caller in a test, and the tokens that are minted for these credentials.
 
 use std::fmt;
 use std::time::Duration;
@@ -120,9 +120,9 @@ impl User {
         }
     }
 
-    /// Returns the header and the claims of a token whose user is no longer a member. An OAuth
-    /// token can outlive the membership, so it still names the organization. A session token lives
-    /// for only a minute, so it names none.
+    /// Returns the header and the claims of a token whose user is no longer a member. An OAuth token can outlive the
+    /// membership, so it still names the organization. A session token lives for only a minute, so it names no
+    /// organization.
     fn of_former_member(
         &self,
         server: &TestServer,
@@ -153,7 +153,7 @@ impl User {
             Kind::ApiKey => TokenRequest::api_key(name),
             Kind::Machine => TokenRequest::m2m(name),
             Kind::MachineJwt => TokenRequest::m2m(name).jwt(),
-            // An opaque token has the claims of a JWT.
+            // An opaque token has the same claims as a JWT.
             Kind::OAuth | Kind::OpaqueOAuth => {
                 TokenRequest::oauth(name).client_id(self.client_id.as_str())
             }
@@ -203,7 +203,7 @@ pub(super) fn as_claimed(asked: &str) -> String {
         Some((Owner::Organization, slug)) => format!("o:{slug}"),
         Some((Owner::User, slug)) => format!("u:{slug}"),
         Some((Owner::Any, slug)) => format!("ou:{slug}"),
-        // A malformed name stays as it is, and belongs to no owner.
+        // A malformed name stays unchanged, and belongs to no owner.
         None => asked.to_owned(),
     }
 }

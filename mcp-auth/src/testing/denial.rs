@@ -39,25 +39,22 @@ impl TestDenial {
         &self.kind
     }
 
-    /// Returns the names of what the caller lacks. For `any`, each item describes an alternative,
-    /// like `org:documents:manage permission and documents scope`. For `authorize`, the items are
-    /// the names of the arguments that the function takes. The list is empty for `actor`, `user`
-    /// and `organization`.
+    /// Returns the names of the missing requirements. For `any`, each item describes an alternative, such as
+    /// `org:documents:manage permission and documents scope`. For `authorize`, the items are the names of the arguments
+    /// that the function takes. The list is empty for `actor`, `user` and `organization`.
     #[must_use]
     pub fn required(&self) -> &[String] {
         &self.required
     }
 
-    /// Returns the scopes that a new token needs, separated by spaces; `None` if a new token would
-    /// not help.
+    /// Returns the scopes that a new token needs, separated by spaces. `None` if a new token would not help.
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.cure.as_deref()
     }
 
-    /// Returns a hint for the user of the client. Only denials of the kind `organization` have a
-    /// hint; the text of other denials says what to do. The client also gets the hint as the second
-    /// content block.
+    /// Returns a hint for the user of the client. Only denials of the kind `organization` have a hint, because the text
+    /// of other denials already says what to do. The client also gets the hint as the second content block.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;

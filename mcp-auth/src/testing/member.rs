@@ -2,8 +2,8 @@
 
 use super::server::TestServer;
 
-/// A membership of a user in an organization. [`TestServer::member`] creates it. Each method takes effect at
-/// once, for all callers of that user.
+/// A membership of a user in an organization. [`TestServer::member`] creates it. Each method takes effect at once, for
+/// all callers who are this user.
 ///
 /// ```
 /// # use mcp_auth::testing::TestServer;
@@ -20,8 +20,8 @@ pub struct TestMember<'a> {
 }
 
 impl TestServer {
-    /// Makes a user a member of an organization, with the role `member` and no permissions, unless the user
-    /// is a member already. The returned value sets the role and the permissions.
+    /// Makes a user a member of an organization, with the role `member` and no permissions. Has no effect if the user
+    /// is already a member. Methods of the returned value set the role and the permissions.
     pub fn member(&self, user: &str, organization: &str) -> TestMember<'_> {
         TestMember::new(self, user, organization)
     }

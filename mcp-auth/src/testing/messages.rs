@@ -70,8 +70,8 @@ impl TestUser<'_> {
         self
     }
 
-    /// Sends `logging/setLevel`, which only a [`legacy`](Self::legacy) caller may send. The level holds for all
-    /// later calls of this user with this client.
+    /// Sends `logging/setLevel`, which only a [`legacy`](Self::legacy) caller may send. The level holds for all later
+    /// calls of this user with the same client.
     ///
     /// # Panics
     ///
@@ -84,8 +84,8 @@ impl TestUser<'_> {
 }
 
 impl TestAnswer {
-    /// Returns the progress that the function reported before its result, in order: objects with `progress`,
-    /// and possibly with `total` and `message`. The server drops reports that follow each other too fast;
+    /// Returns the progress that the function reported before its result, in order. Each item is an object with
+    /// `progress`, and possibly with `total` and `message`. The server drops reports that follow each other too fast;
     /// see [`Context::progress`](crate::Context::progress).
     #[must_use]
     pub fn progress(&self) -> Vec<Value> {
@@ -96,7 +96,7 @@ impl TestAnswer {
         progress
     }
 
-    /// Returns the log messages that the function sent before its result, in order: objects with `level`
+    /// Returns the log messages that the function sent before its result, in order. Each item is an object with `level`
     /// and `data`, and possibly with `logger`.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {

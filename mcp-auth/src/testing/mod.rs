@@ -8,6 +8,7 @@ mod clerk;
 mod clock;
 mod credentials;
 mod denial;
+mod explain;
 mod incidents;
 mod member;
 mod messages;

@@ -94,9 +94,8 @@ impl TestUser<'_> {
         self.complete_with(of, argument, value, json!({}))
     }
 
-    /// Returns the suggestions for an argument, like [`complete`](Self::complete), when the user has
-    /// already chosen values for other arguments. `chosen` is an object with these values, which are
-    /// strings.
+    /// Returns the suggestions for an argument, like [`complete`](Self::complete), when the user has already chosen
+    /// values for other arguments. `chosen` is an object with the chosen values, which are strings.
     ///
     /// # Panics
     ///
@@ -149,7 +148,8 @@ impl TestUser<'_> {
         list: &'static str,
         member: &'static str,
     ) -> impl Future<Output = Vec<String>> {
-        // If no token can be minted, the panic happens here, not at the `await`.
+        // This is not an `async fn`. If no token can be minted, the panic therefore happens here, and not at the
+        // `await`.
         let first = self.request(method, None, json!({}));
         let (user, here) = (self.clone(), Location::caller());
         async move {
@@ -158,7 +158,7 @@ impl TestUser<'_> {
             loop {
                 let entries = answer.member(&format!("/result/{list}"));
                 let Some(entries) = entries.and_then(Value::as_array) else {
-                    // The location of the `await` is not the location of the call.
+                    // `here` is the line of the test's call. A panic would otherwise name a line of this future.
                     panic!("no list of {list} at {here}, but {answer:?}")
                 };
                 let found = entries

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::protocol::CONFIRMATION;
+
 use super::answer::TestAnswer;
 use super::user::TestUser;
 
-/// The answers that a caller's person gives.
+/// How the person at a caller's client answers questions.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Person {
     /// The client cannot ask a person.
@@ -61,11 +63,11 @@ impl TestUser<'_> {
     }
 
     /// Fills in the form of the next question with this content. May be called several times: the second call is for
-    /// the second question of a call, and so on. Every call of a tool begins again with the first content.
+    /// the second question of a tool call, and so on. Every new tool call begins again with the first content.
     ///
     /// # Panics
     ///
-    /// A call panics if the function asks more questions.
+    /// A tool call panics if the function asks more questions than this method was called.
     pub fn answering(mut self, content: Value) -> Self {
         match &mut self.person {
             Person::Fills(contents) => contents.push(content),
@@ -97,6 +99,11 @@ impl TestUser<'_> {
                 }
                 answer = user.request(method, Some(&name), params).send().await;
             }
+            questions.extend(
+                answer
+                    .confirmation("question")
+                    .map(|message| json!({ "message": message })),
+            );
             answer.questions = questions;
             user.follow(answer).await
         }
@@ -111,11 +118,24 @@ struct Round {
 }
 
 impl TestAnswer {
-    /// Returns the questions that the function asked a person before its result, in order: objects with `message`, and
-    /// with `requestedSchema` or `url`.
+    /// Returns the questions that the function asked a person before its result, in order. Each item is an object with
+    /// `message`, and with `requestedSchema` or `url`.
     #[must_use]
     pub fn questions(&self) -> &[Value] {
         &self.questions
+    }
+
+    /// Returns the code with which a client that cannot ask a person confirms the call, in the argument
+    /// `confirmation_code` of a second call. `None` if the response has no code.
+    /// [`ServerBuilder::allow_confirmation_codes`](crate::ServerBuilder::allow_confirmation_codes) has an example.
+    #[must_use]
+    pub fn confirmation_code(&self) -> Option<&str> {
+        self.confirmation("code")
+    }
+
+    fn confirmation(&self, member: &str) -> Option<&str> {
+        let meta = self.result()?.get("_meta")?;
+        meta.get(CONFIRMATION)?.get(member)?.as_str()
     }
 
     /// Returns the questions of this response with their answers. `None` if the response asks nothing, or if the client

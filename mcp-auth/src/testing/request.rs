@@ -8,8 +8,8 @@ use actix_web::test::TestRequest as ActixRequest;
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
-/// A request of any method with any headers and body. [`TestServer::request`] creates it. By
-/// default it has only a `Host` header.
+/// A request with any method, headers and body. [`TestServer::request`] creates it. By default the request has only a
+/// `Host` header.
 ///
 /// ```standalone_crate
 /// # use mcp_auth::testing::TestServer;
@@ -55,7 +55,7 @@ pub struct TestRequest<'a> {
 }
 
 impl TestServer {
-    /// Starts a request that is not a call: any method, headers and body.
+    /// Starts a request with any method, headers and body.
     pub fn request(&self, method: &str, target: &str) -> TestRequest<'_> {
         TestRequest::new(self, method, target)
     }
@@ -72,14 +72,14 @@ impl<'a> TestRequest<'a> {
         }
     }
 
-    /// Sets a header, and removes other headers of that name.
+    /// Sets a header, and removes other headers with the same name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.and_header(name, value)
     }
 
-    /// Adds a header, and keeps other headers of that name.
+    /// Adds a header, and keeps other headers with the same name.
     pub fn and_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -100,7 +100,7 @@ impl<'a> TestRequest<'a> {
     ///
     /// # Panics
     ///
-    /// If the method is not one of HTTP.
+    /// If the method is not a valid HTTP method.
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub(super) fn to_actix(&self) -> ActixRequest {
         let Ok(method) = Method::from_bytes(self.method.as_bytes()) else {
@@ -126,7 +126,7 @@ impl<'a> TestRequest<'a> {
     }
 }
 
-/// Shows neither headers nor body, because they may contain a token.
+/// Prints neither headers nor body, because they may contain a token.
 impl fmt::Debug for TestRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestRequest")

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use clerk_emulator::{Instance, Membership};
 use serde_json::Value;
 
+use crate::audit::AuditRecord;
 use crate::http::Site;
 use crate::identity::IoRuntime;
 use crate::primitive::{MirroredArgument, Starts};
@@ -25,8 +26,8 @@ use super::request::TestRequest;
 
 /// A server in the process of the test, with a Clerk of its own.
 ///
-/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and
-/// do not listen on a port. So tests can run in parallel, in one process or in several.
+/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and do not listen on a
+/// port, so tests can run in parallel, in one process or in several processes.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -74,26 +75,26 @@ pub struct TestServer {
     pub(super) machine_id: String,
     /// An origin whose session tokens the server accepts, if the configuration names one.
     pub(super) party: Option<String>,
-    /// True during an outage. Clerk then does not answer.
+    /// True during an outage, in which Clerk does not answer.
     pub(super) away: Arc<AtomicBool>,
     site: Arc<Site>,
     matrix: AccessMatrix,
     starts: Starts,
     requests: AtomicUsize,
-    /// Users with the organizations that they were removed from.
+    /// Users, each with an organization from which the user was removed.
     removed: Mutex<BTreeSet<(String, String)>>,
     _io: IoRuntime,
 }
 
 impl TestServer {
-    /// Builds the server that `builder` describes, with a Clerk of its own. The environment and the
-    /// keys of the builder are not used. The test's Clerk has the people and roles of
-    /// `emulator = "…"` in [`server!`](crate::server) or of `ServerBuilder::emulator_directory`.
-    /// Without these settings it has no people.
+    /// Builds the server that `builder` describes, with a Clerk of its own. The server does not use the environment and
+    /// the keys of the builder. The people and roles of the test's Clerk come from `emulator = "…"` in
+    /// [`server!`](crate::server) or from `ServerBuilder::emulator_directory`. Without these settings there are no
+    /// people.
     ///
     /// # Panics
     ///
-    /// With the start-up error, if the server would not start.
+    /// With the start-up error, if the server would not start in production.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a test that cannot start has failed")]
@@ -159,15 +160,14 @@ impl TestServer {
         self.matrix.clone()
     }
 
-    /// Ends a membership at Clerk. The user becomes a member again by [`member`](Self::member), or
-    /// by a role or permission of a [`TestUser`](super::TestUser). The server caches a membership
-    /// for 30 s.
+    /// Ends a membership at Clerk. The server caches a membership for 30 s. [`member`](Self::member), and a role or
+    /// permission of a [`TestUser`](super::TestUser), make the user a member again.
     pub fn remove_member(&self, user: &str, organization: &str) {
         self.instance.remove_member(user, organization);
         self.removed().insert(membership_key(user, organization));
     }
 
-    /// Revokes an opaque token or an API key at Clerk. The server refuses it within 60 s.
+    /// Revokes an opaque token or an API key at Clerk. The server refuses the token within 60 s.
     ///
     /// # Panics
     ///
@@ -180,10 +180,43 @@ impl TestServer {
         }
     }
 
-    /// Returns how often the tool's function was called in all requests so far.
+    /// Returns how often the tool's function was called, in all requests so far.
     #[must_use]
     pub fn ran(&self, tool: &str) -> usize {
         self.starts.of(tool)
+    }
+
+    /// Returns the records of the audit log since the last call of this method: at most the latest 10,000. Every server of
+    /// a test has an audit log.
+    ///
+    /// ```
+    /// use mcp_auth::AuditOutcome;
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
+    /// async fn delete_document(document_id: String) {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").org("acme");
+    /// ada.call("delete_document", json!({ "document_id": "d1" })).await;
+    ///
+    /// let records = server.audit();
+    /// let [record] = records.as_slice() else { panic!("{records:?}") };
+    /// assert_eq!(record.outcome, Some(AuditOutcome::Denied));
+    /// assert_eq!(record.subject.as_deref(), Some("user_ada"));
+    /// assert_eq!(record.requirement.as_ref().unwrap().names, ["org:documents:delete"]);
+    /// assert!(!record.to_json().contains("d1"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn audit(&self) -> Vec<AuditRecord> {
+        let audit = self.site.endpoint.audit_log();
+        audit.map_or_else(Vec::new, |audit| audit.collected())
     }
 
     /// Moves time forward.
@@ -191,7 +224,7 @@ impl TestServer {
         self.clock.advance(by);
     }
 
-    /// Signs any header and claims with the key that this server trusts.
+    /// Signs any header and claims with a key that this server trusts.
     ///
     /// # Panics
     ///
@@ -251,8 +284,7 @@ impl TestServer {
     /// Creates the user if it does not exist.
     pub(super) fn know(&self, user: &str) {
         if self.instance.directory().user(user).is_none() {
-            // Removing the membership again leaves a user without any membership, which Clerk
-            // allows.
+            // A user without any membership remains when the membership is removed again. Clerk allows such a user.
             self.instance.set_member(user, NOWHERE, "member", &[]);
             self.instance.remove_member(user, NOWHERE);
         }
@@ -266,7 +298,8 @@ impl TestServer {
             .organization(organization)
             .is_none()
         {
-            // Removing the member again leaves an organization without members, which Clerk allows.
+            // An organization without members remains when the member is removed again. Clerk allows such an
+            // organization.
             self.instance
                 .set_member(NOBODY, organization, "member", &[]);
             self.instance.remove_member(NOBODY, organization);
@@ -279,7 +312,7 @@ impl TestServer {
         directory.membership(&organization.id, &directory.user(user)?.id)
     }
 
-    /// Returns true if the membership was ended and has not been set again since.
+    /// Returns true if the membership was ended and was not set again afterwards.
     pub(super) fn was_removed(&self, user: &str, organization: &str) -> bool {
         self.removed().contains(&membership_key(user, organization))
     }
@@ -359,7 +392,7 @@ impl TestServer {
     }
 }
 
-/// The debug output of a caller includes its server, so it shows only the URL.
+/// Prints only the URL of the server, because the debug output of a caller includes its server.
 impl fmt::Debug for TestServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestServer")
@@ -385,8 +418,8 @@ fn membership_key(user: &str, organization: &str) -> (String, String) {
     (short(user, "user_"), short(organization, "org_"))
 }
 
-/// No server listens at this URL. It is a loopback URL, because the keys of a test belong to an
-/// emulator and are trusted on loopback only.
+/// No server listens at this URL. It is a loopback URL, because the keys of a test belong to an emulator, whose keys
+/// are trusted on loopback only.
 const ISSUER: &str = "http://127.0.0.1:4400";
 const NOBODY: &str = "nobody";
 const NOWHERE: &str = "nowhere";

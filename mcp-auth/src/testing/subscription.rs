@@ -16,7 +16,7 @@ use crate::primitive::Notifier;
 use super::server::TestServer;
 use super::user::TestUser;
 
-/// An open subscription of a test. [`TestUser::listen`] opens it, and dropping it closes it.
+/// An open subscription of a test. [`TestUser::listen`] opens the subscription. Dropping the value closes it.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -55,12 +55,12 @@ pub struct TestSubscription {
     /// The bytes that arrived, from the beginning of an event.
     arrived: Vec<u8>,
     acknowledged: Value,
-    /// True if the response arrived.
+    /// True if the response that ends the stream has arrived.
     is_over: bool,
 }
 
 impl TestServer {
-    /// Returns the handle with which the application tells subscribed clients that something changed.
+    /// Returns the notifier, with which the application notifies subscribed clients of changes.
     #[must_use]
     pub fn notifier(&self) -> Notifier {
         self.site().endpoint.notifier().clone()
@@ -130,7 +130,7 @@ impl TestSubscription {
     ///
     /// # Panics
     ///
-    /// If nothing arrives within 10 s, or if the stream breaks off without a response.
+    /// If nothing arrives within 10 s, or if the stream ends without a response.
     #[expect(clippy::panic, reason = "the test has failed")]
     pub async fn next(&mut self) -> Option<Value> {
         if self.is_over {

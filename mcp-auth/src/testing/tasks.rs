@@ -9,8 +9,9 @@ use super::answer::TestAnswer;
 use super::user::TestUser;
 
 impl TestUser<'_> {
-    /// Supports tasks, as a client with the MCP extension `io.modelcontextprotocol/tasks`. A call that becomes a task waits
-    /// until the task has ended, answers its questions, and returns its result as if the call were an ordinary call.
+    /// Makes the client support tasks (the MCP extension `io.modelcontextprotocol/tasks`). If a call becomes a task,
+    /// the call answers the questions of the task, waits until the task has ended, and returns the result as an
+    /// ordinary call would.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -55,8 +56,8 @@ impl TestUser<'_> {
         capabilities
     }
 
-    /// Waits until the task of an answer has ended, and returns the answer of an ordinary call. Returns another answer
-    /// unchanged.
+    /// Waits until the task of an answer has ended, and returns the answer that an ordinary call would have. Returns an
+    /// answer without a task unchanged.
     pub(super) async fn follow(&self, created: TestAnswer) -> TestAnswer {
         let id = created.member("/result/taskId").and_then(Value::as_str);
         let Some(id) = id.map(str::to_owned) else {
@@ -95,7 +96,7 @@ impl TestUser<'_> {
 }
 
 impl TestAnswer {
-    /// Replaces a task that ended by its result or its error.
+    /// Replaces a task that has ended by its result or its error.
     fn end_task(&mut self) {
         let end = ["result", "error"].into_iter().find_map(|member| {
             let value = self.member(&format!("/result/{member}"))?;

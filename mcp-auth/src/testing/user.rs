@@ -16,8 +16,8 @@ use super::server::TestServer;
 
 /// A caller of a [`TestServer`]. Each call mints a token with the properties that the methods set.
 ///
-/// Organization, role and permissions are set at the test's Clerk at once, so all callers of the
-/// user share them.
+/// The methods for organization, role and permissions take effect at the test's Clerk at once, so all callers who are
+/// this user share them.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -68,7 +68,7 @@ pub struct TestUser<'a> {
     server: &'a TestServer,
     credentials: Credentials,
     modern: bool,
-    /// The query of the endpoint's URL.
+    /// The query string of the endpoint's URL.
     query: Option<String>,
     pub(super) asked: AskedMessages,
     pub(super) person: Person,
@@ -128,8 +128,9 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Acts in an organization. A user who is not a member becomes a member, with the role `member` and no
-    /// permissions. A user who was removed stays removed, and presents a token from before the removal.
+    /// Makes the caller act in an organization. A user who is not a member becomes a member, with the role `member` and
+    /// no permissions. A user who was removed from the organization stays removed, and presents a token from before the
+    /// removal.
     pub fn org(self, slug: &str) -> Self {
         self.described(|user| user.organization = Some(slug.to_owned()))
     }
@@ -140,9 +141,8 @@ impl<'a> TestUser<'a> {
         self.described(|user| user.role = Some(role.to_owned()))
     }
 
-    /// Adds a permission in the organization; may be called several times. The caller has exactly
-    /// the permissions that are named here; they replace earlier permissions of the same
-    /// membership.
+    /// Adds a permission in the organization. May be called several times. The caller has exactly the permissions that
+    /// are added here. They replace earlier permissions of the same membership.
     pub fn permission(self, permission: &str) -> Self {
         self.described(|user| {
             let permissions = user.permissions.get_or_insert_default();
@@ -150,7 +150,7 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Gives the user this verified e-mail address at Clerk; by default the user has none. Tokens and
+    /// Gives the user this verified e-mail address at Clerk. By default a user has no address. Tokens and
     /// [`Profile`](crate::Profile) show the address if the scopes cover it.
     ///
     /// ```standalone_crate
@@ -181,8 +181,8 @@ impl<'a> TestUser<'a> {
         self
     }
 
-    /// Mints tokens with this scope instead of the default scopes `profile email`. May be called several
-    /// times.
+    /// Mints tokens with this scope instead of the default scopes `profile email`. May be called several times to add
+    /// further scopes.
     pub fn scope(self, scope: &str) -> Self {
         self.with(|user| user.scopes.get_or_insert_default().push(scope.to_owned()))
     }
@@ -192,17 +192,17 @@ impl<'a> TestUser<'a> {
         self.with(|user| user.client_id = client_id.to_owned())
     }
 
-    /// Sets the audience of the OAuth token, by default the server; `None` for a token without an
-    /// audience. The audience of an M2M token is the machine that it is meant for.
+    /// Sets the audience of the OAuth token. By default the audience is the server. With `None` the token has no
+    /// audience. The audience of an M2M token is the machine for which the token is meant.
     pub fn audience(self, audience: Option<&str>) -> Self {
         self.with(|user| user.audience = audience.map(str::to_owned))
     }
 
-    /// Sets after how many seconds the token expires, by default a day for OAuth and a minute for
-    /// sessions; negative for an expired token.
+    /// Sets after how many seconds the token expires. The default is a day for OAuth tokens, and a minute for session
+    /// tokens. A negative number makes an expired token.
     ///
-    /// Every call mints a token. To test a token that expires, get a single token with [`token`](Self::token)
-    /// and present it with [`TestServer::bearer`].
+    /// Every call mints a new token. To test a token that expires, get one token with [`token`](Self::token) and
+    /// present it with [`TestServer::bearer`].
     pub fn expires_in(self, seconds: i64) -> Self {
         self.with(|user| user.expires_in = Some(seconds))
     }
@@ -212,7 +212,7 @@ impl<'a> TestUser<'a> {
         self.with(|user| user.issued_ago = ago)
     }
 
-    /// Sets a claim of the token; `null` removes the claim.
+    /// Sets a claim of the token. The value `null` removes the claim.
     pub fn claim(self, name: &str, value: Value) -> Self {
         self.with(|user| {
             user.claims.insert(name.to_owned(), value);
@@ -296,8 +296,8 @@ impl<'a> TestUser<'a> {
         self.with(|user| user.kind = Kind::ApiKey)
     }
 
-    /// Sets the origin (`azp`) of the session token; by default the first origin that the server
-    /// accepts, or `http://localhost:3000` if it accepts any.
+    /// Sets the origin (`azp`) of the session token. The default is the first origin that the server accepts, or
+    /// `http://localhost:3000` if the server accepts any origin.
     pub fn party(self, origin: &str) -> Self {
         self.with(|user| user.party = Some(origin.to_owned()))
     }
@@ -333,9 +333,8 @@ impl<'a> TestUser<'a> {
             .session()
     }
 
-    /// Presents a session token that says how many minutes ago the first and the second factor were
-    /// verified; -1 means never. By default the first factor was verified just now, and the second
-    /// never.
+    /// Presents a session token that says how many minutes ago the first and the second factor were verified. -1 means
+    /// never. By default the first factor was verified just now, and the second factor never.
     pub fn factor_ages(self, first: f64, second: f64) -> Self {
         self.with(|user| user.factor_ages = Some([first, second]))
             .session()
@@ -345,8 +344,8 @@ impl<'a> TestUser<'a> {
     /// reads the organization only if [`organization_from`](crate::ServerBuilder::organization_from) includes
     /// the source `UrlQuery`.
     ///
-    /// The token does not name the organization; [`org`](Self::org) adds it to the token, and
-    /// [`TestServer::member`] makes the user a member without a change of the token.
+    /// The token does not name the organization. [`org`](Self::org) adds the organization to the token, and
+    /// [`TestServer::member`] makes the user a member without changing the token.
     ///
     /// ```standalone_crate
     /// use mcp_auth::OrganizationSource;
@@ -380,13 +379,13 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Uses MCP 2025-11-25, so requests have neither `_meta` nor the headers that mirror the body.
+    /// Uses MCP 2025-11-25. Requests then have neither `_meta` nor the headers that repeat values of the body.
     pub fn legacy(mut self) -> Self {
         self.modern = false;
         self
     }
 
-    /// Calls a tool; `arguments` is an object, as a client would send it.
+    /// Calls a tool. `arguments` is an object, as a client would send it.
     ///
     /// # Panics
     ///
@@ -401,7 +400,7 @@ impl<'a> TestUser<'a> {
         self.ask("tools/call", tool, params)
     }
 
-    /// Returns the token that a call of this caller carries; `None` for an anonymous caller.
+    /// Returns the token that a call of this caller carries. `None` for a caller without a token.
     ///
     /// # Panics
     ///
@@ -418,6 +417,10 @@ impl<'a> TestUser<'a> {
                 Err(error) => panic!("{error}"),
             },
         }
+    }
+
+    pub(super) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
     }
 
     pub(super) fn server(&self) -> &'a TestServer {

@@ -357,8 +357,8 @@ async fn every_list_names_the_headers_in_the_schemas() {
 async fn a_header_of_a_struct_does_not_start() {
     let server = builder(&emulator().await).tools_of("protocol::argument_headers::wrong");
     let error = server.build().await.unwrap_err().to_string();
-    let told = "tool `query` has the header `Mcp-Param-Place` for the argument `place`, whose schema is not that of a \
-                string, an integer or a boolean; remove `header`, or change the type of the argument";
+    let told = "tool `query` has the header `Mcp-Param-Place` for the argument `place`, whose schema does not \
+                describe a string, an integer or a boolean; remove `header`, or change the type of the argument";
     assert!(without_code(&error).ends_with(told), "{error}");
 }
 

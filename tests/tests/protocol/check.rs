@@ -14,7 +14,7 @@ use mcp_auth::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::process::{Process, checked, printed};
+use crate::process::{Process, checked, printed, run_check};
 use crate::stub::{Answer, Stub, no_keys};
 use crate::support::{builder, emulator};
 
@@ -201,7 +201,7 @@ async fn a_valid_configuration_has_no_finding_and_lists_the_checks_that_passed()
         format!(
             "\
 tests 0.1.0, checked against {url}
-ok       the issuer answers, and calls itself {url}
+ok       the issuer answers, and its metadata names {url}
 ok       tokens can be verified: 1 key published for RS256
 ok       `secret_key` belongs to the instance that issues the tokens
 ok       OAuth access tokens are JWTs, verified without a call
@@ -309,7 +309,7 @@ async fn a_secret_key_that_is_not_of_the_instance_is_an_error() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(server(&strange), Severity::Error, what).await;
     // The settings of the other instance cause no finding, and the error names the configured key.
     let what = "`secret_key` belongs to another instance than `jwt_key`";
@@ -587,17 +587,17 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
         (
             server().url("http://localhost:3000"),
             Severity::Warning,
-            "the server listens on port 4321, but calls itself http://localhost:3000/mcp",
+            "the server listens on port 4321, but its URL is http://localhost:3000/mcp",
         ),
         (
             server().url("http://localhost:4321/v1/mcp"),
             Severity::Note,
-            "the endpoint is served at /mcp, but calls itself http://localhost:4321/v1/mcp",
+            "the endpoint is served at /mcp, but its URL is http://localhost:4321/v1/mcp",
         ),
         (
             server().url("http://localhost:4321/tools"),
             Severity::Warning,
-            "the endpoint is served at /mcp, but calls itself http://localhost:4321/tools",
+            "the endpoint is served at /mcp, but its URL is http://localhost:4321/tools",
         ),
     ] {
         expect(server, severity, what).await;
@@ -610,7 +610,7 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
     assert_eq!(finding.severity(), Severity::Note);
     assert_eq!(
         finding.what(),
-        "the server listens on 127.0.0.1 only, and calls itself https://mcp.example.com/mcp"
+        "the server listens on 127.0.0.1 only, and its URL is https://mcp.example.com/mcp"
     );
 }
 
@@ -628,7 +628,7 @@ async fn a_local_clerk_is_believed_only_by_a_server_that_this_machine_alone_reac
         .iter()
         .map(|finding| (finding.severity(), finding.what()))
         .collect();
-    let called = "the server listens on 0.0.0.0, but calls itself http://127.0.0.1:4321/mcp";
+    let called = "the server listens on 0.0.0.0, but its URL is http://127.0.0.1:4321/mcp";
     assert_eq!(
         findings,
         [(Severity::Error, &*what), (Severity::Warning, called)]
@@ -931,7 +931,7 @@ async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         self::clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(of_machine(&strange), Severity::Error, what).await;
 }
 
@@ -1151,10 +1151,10 @@ tests 0.1.0, checked without an instance
 error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]
     why  the server does not replace an invalid value with a default
 error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only) [frontend-url-invalid]
-    why  it names the instance whose tokens are accepted
+    why  this setting names the instance whose tokens the server accepts
     do   copy the Frontend API URL from the dashboard's API keys
 error    CLERK_SECRET_KEY: a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces [secret-key-invalid]
-    why  the server sends the key to Clerk with every look-up, and must not send any other secret there
+    why  the server sends this value to Clerk with every look-up, so it must not be another secret
     do   copy it from the dashboard's API keys
 3 errors, 0 warnings, 0 notes
 "
@@ -1172,7 +1172,8 @@ fn an_accepted_finding_is_neither_an_error_nor_a_warning_of_a_check() {
         ("CLERK_SECRET_KEY", "sk_test_hunter2"),
         ("MCP_PORT", "4321"),
     ];
-    let (report, _) = checked(&environment);
+    let (status, report, _) = run_check(&environment);
+    assert_eq!(status, 2, "{report}");
     for code in [
         "[issuer-unreachable]\n",
         "[secret-key-unchecked]\n",
@@ -1205,7 +1206,7 @@ fn an_unknown_code_is_an_error_and_a_fatal_finding_cannot_be_accepted() {
         ("MCP_AUTH_ACCEPT", "setting-invalid,no-such-code"),
     ]);
     for line in [
-        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, which keeps the server from starting [accepted-code-fatal]\n",
+        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, but a fatal finding cannot be accepted [accepted-code-fatal]\n",
         "error    MCP_AUTH_ACCEPT lists `no-such-code`, but no finding has this code [accepted-code-unknown]\n",
         "error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]\n",
     ] {
@@ -1276,6 +1277,187 @@ async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads(
     );
 }
 
+#[test]
+fn the_status_of_a_check_tells_an_error_from_a_clerk_that_does_not_answer() {
+    // No server listens on port 1.
+    let unreachable = [
+        ("CLERK_FRONTEND_API_URL", "http://127.0.0.1:1"),
+        ("CLERK_API_URL", "http://127.0.0.1:1"),
+        ("CLERK_SECRET_KEY", "sk_test_hunter2"),
+    ];
+    let with =
+        |more: &[(&'static str, &'static str)]| run_check(&[&unreachable[..], more].concat());
+    let (status, _, error) = with(&[]);
+    assert_eq!(
+        (status, error.as_str()),
+        (2, "Error: the check found 2 errors [check-failed]\n")
+    );
+    // With another error, another try would not help.
+    assert_eq!(with(&[("MCP_AUTH_ACCEPT", "no-such-code")]).0, 1);
+    assert_eq!(with(&[("PORT", "none")]).0, 1);
+    let accepted = [("MCP_AUTH_ACCEPT", "issuer-unreachable,secret-key-unchecked")];
+    assert_eq!(with(&accepted).0, 0);
+    // With a local Clerk there is nothing to find.
+    assert_eq!(run_check(&[]).0, 0);
+}
+
+#[test]
+fn the_report_of_a_check_is_json_if_that_is_asked_for() {
+    let environment = [
+        ("CLERK_FRONTEND_API_URL", "http://127.0.0.1:1"),
+        ("CLERK_API_URL", "http://127.0.0.1:1"),
+        ("CLERK_SECRET_KEY", "sk_test_hunter2"),
+        ("MCP_AUTH_ACCEPT", "variable-unread,secret-key-unchecked"),
+        ("MCP_PORT", "4321"),
+    ];
+    let json = [&environment[..], &[("MCP_CHECK_FORMAT", "json")]].concat();
+    let (status, printed, _) = run_check(&json);
+    assert_eq!(status, 2, "{printed}");
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(
+        report["subject"],
+        "tests 0.1.0, checked against http://127.0.0.1:1"
+    );
+    assert_eq!(
+        report["summary"],
+        json!({ "errors": 1, "warnings": 0, "notes": 0 })
+    );
+    let unreachable = &report["findings"][0];
+    assert_eq!(unreachable["code"], "issuer-unreachable");
+    assert_eq!(unreachable["severity"], "error");
+    let text = run_check(&environment).1;
+    for member in ["what", "why", "do"] {
+        let said = unreachable[member].as_str().unwrap();
+        assert!(text.contains(said), "{said} in {text}");
+    }
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1);
+    let accepted = report["accepted"].as_array().unwrap();
+    let accepted: Vec<_> = accepted.iter().map(|finding| &finding["code"]).collect();
+    assert_eq!(accepted, ["variable-unread", "secret-key-unchecked"]);
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(report["passed"].is_array());
+    let (status, printed, error) = run_check(&[("MCP_CHECK_FORMAT", "yaml")]);
+    assert_eq!((status, printed.as_str()), (1, ""));
+    let expected =
+        "Error: MCP_CHECK_FORMAT is `yaml`: `json` or `text` is expected [setting-invalid]\n";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_check_fails_if_access_is_wider_than_the_recorded_matrix() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("tools.md");
+    let name = path.to_str().unwrap();
+    let compared = || run_check(&[("MCP_MATRIX", name)]);
+    let matrix = printed(&[("MCP_AUTH", "tools-markdown")]);
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    let replaced = |from: &str, to: &str| {
+        assert!(matrix.contains(from), "{matrix}");
+        write(&matrix.replace(from, to));
+    };
+    write(&matrix);
+    let (status, report, _) = compared();
+    assert_eq!(status, 0, "{report}");
+    assert!(
+        report.contains(&format!(
+            "\nok       nobody may do more than {name} records\n"
+        )),
+        "{report}"
+    );
+    let (greet, sign) = (
+        "| greet | yes | yes | yes | public |",
+        "| sign | no | if | if |",
+    );
+    let read = "| read_documents | no | no | with permission | ";
+    let finding = |report: &str, code: &str| {
+        let end = format!(" [{code}]");
+        let mut found = report.lines().filter(|line| line.ends_with(&end));
+        let line = found
+            .next()
+            .unwrap_or_else(|| panic!("no {code} in {report}"))
+            .to_owned();
+        assert_eq!(found.next(), None);
+        line
+    };
+    // The access of the program is wider than each of these files.
+    for (from, to, said) in [
+        (
+            greet,
+            "| greet | no | yes | yes | public |",
+            "`greet`: anonymous no, now yes",
+        ),
+        (
+            sign,
+            "| sign | no | no | if |",
+            "`sign`: signed in no, now if (no actor, authorize is_free(name))",
+        ),
+        (
+            read,
+            "| read_documents | no | no | no | ",
+            "`read_documents`: in an organization no, now with permission (organization, permission org:documents:read)",
+        ),
+        (
+            "| hold |",
+            "| held |",
+            "`hold`: signed in no, now yes; in an organization no, now yes",
+        ),
+    ] {
+        replaced(from, to);
+        let (status, report, error) = compared();
+        assert_eq!(
+            (status, error.as_str()),
+            (1, "Error: the check found 1 error [check-failed]\n"),
+            "{report}"
+        );
+        let expected = format!("error    more callers may use {said} [access-widened]");
+        assert_eq!(finding(&report, "access-widened"), expected);
+    }
+    // The renamed tool of the file is gone, which is narrower.
+    assert!(
+        finding(&compared().1, "access-narrowed")
+            .starts_with("note     fewer callers may use `held`")
+    );
+    replaced("| in an organization |", "| in a team |");
+    assert_eq!(compared().0, 1, "a new column");
+    // The access of the program is narrower than this file.
+    replaced(read, "| read_documents | no | yes | yes | ");
+    let (status, report, _) = compared();
+    assert_eq!(status, 0, "{report}");
+    let expected = "note     fewer callers may use `read_documents`: signed in yes, now no; in an organization yes, now with permission (organization, permission org:documents:read) [access-narrowed]";
+    assert_eq!(finding(&report, "access-narrowed"), expected);
+    // An intended change passes if its code is accepted.
+    replaced(greet, "| greet | no | yes | yes | public |");
+    let accepted = [("MCP_MATRIX", name), ("MCP_AUTH_ACCEPT", "access-widened")];
+    assert_eq!(run_check(&accepted).0, 0);
+    // A file without a matrix does not pass.
+    for (text, why) in [
+        (
+            Some("# Tools\n"),
+            "it has no table as `MCP_AUTH=tools-markdown` prints it",
+        ),
+        (None, "entity not found"),
+    ] {
+        match text {
+            Some(text) => write(text),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let (status, report, _) = compared();
+        assert_eq!(status, 1, "{report}");
+        let expected =
+            format!("error    MCP_MATRIX: `{name}` cannot be read: {why} [matrix-unreadable]");
+        assert_eq!(finding(&report, "matrix-unreadable"), expected);
+    }
+    // Clerk is not needed.
+    write(&matrix.replace(greet, "| greet | no | yes | yes | public |"));
+    let offline = [
+        ("MCP_MATRIX", name),
+        ("CLERK_FRONTEND_API_URL", "http://127.0.0.1:1"),
+    ];
+    let (status, report, _) = run_check(&offline);
+    assert_eq!(status, 1, "{report}");
+    finding(&report, "access-widened");
+}
+
 /// A start logs the findings that a check lists.
 #[actix_web::test]
 async fn a_start_logs_warnings_with_reason_and_remedy() {
@@ -1283,7 +1465,7 @@ async fn a_start_logs_warnings_with_reason_and_remedy() {
     let mut process = Process::start_on(&clerk, &[("MCP_URL", "http://127.0.0.1:9/mcp")]);
     process.signal("TERM");
     let log = process.log();
-    let line = log.lines().find(|line| line.contains("but calls itself"));
+    let line = log.lines().find(|line| line.contains("but its URL is"));
     let line = line.expect(&log);
     for part in [
         " WARN ",

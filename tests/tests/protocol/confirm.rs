@@ -236,7 +236,7 @@ async fn a_client_that_cannot_ask_does_not_run_the_tool() {
 
 /// A store that servers share.
 #[derive(Clone, Default)]
-struct Shared {
+pub(crate) struct Shared {
     used: Arc<Mutex<HashSet<String>>>,
     fails: bool,
 }

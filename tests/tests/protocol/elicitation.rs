@@ -251,10 +251,22 @@ impl Replicas {
 
     /// A call of a tool by ada.
     pub(crate) async fn send(&self, world: &World, params: Value) -> Reply {
+        let can_ask = json!({ "elicitation": {} });
+        self.send_as(world, &can_ask, params).await
+    }
+
+    /// A call of a tool by ada, with a client with these capabilities.
+    pub(crate) async fn send_as(
+        &self,
+        world: &World,
+        capabilities: &Value,
+        params: Value,
+    ) -> Reply {
         let request = TokenRequest::oauth("ada").org("acme");
         let now = world.clock.unix_seconds();
         let token = self.clerk.instance().mint(&request, now).unwrap();
-        let ask = ask(world, "tools/call", params).header("host", "localhost:3999");
+        let ask = ask_as(world, capabilities, "tools/call", params);
+        let ask = ask.header("host", "localhost:3999");
         ask.bearer(&token).send().await
     }
 }

@@ -298,8 +298,8 @@ async fn a_refused_token_is_counted_by_the_rule_that_it_breaks() {
     ask("not a token").await.expect_status(401);
     let scrape = Scrape::of(&world).await;
     for (reason, tokens) in [
-        ("audience_missing", 3.0),
-        ("audience_mismatch", 1.0),
+        ("token-audience-missing", 3.0),
+        ("token-audience-mismatch", 1.0),
         ("expired", 1.0),
         ("malformed", 1.0),
         ("signature", 0.0),
@@ -680,7 +680,7 @@ async fn facts_alerts_and_the_dashboard_use_metrics_that_exist() {
         assert!(in_log || scrape.series.contains_key(&of_token), "{fact}");
         let alert = format!("fact: {fact}");
         assert!(
-            fact == "audience_mismatch" || alerts.contains(&alert),
+            fact == "token-audience-mismatch" || alerts.contains(&alert),
             "{fact}"
         );
     }

@@ -160,7 +160,9 @@ impl Is {
             Self::In(_) | Self::Unavailable => unreachable!("{self:?} has no hint"),
             Self::NotAMember => "You are not a member of the organization that this connection",
             Self::NotGranted => "This connection was not granted the scope `user:org:read`",
-            Self::NotOnly => "No organization was chosen for this connection, and you are not",
+            Self::NotOnly => {
+                "No organization was chosen for this connection, and you are a member of no"
+            }
             Self::Url => "With this connection you cannot act in the organization that `org` in",
         }
     }

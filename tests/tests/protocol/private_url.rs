@@ -190,7 +190,7 @@ async fn a_check_warns_of_a_private_http_url_and_names_one_that_does_not_start()
             .collect::<Vec<_>>()
     };
     let warning = |url: &str| {
-        let text = format!("the server calls itself {url}, without TLS");
+        let text = format!("the server has the URL {url}, without TLS");
         (Severity::Warning, text)
     };
     assert_eq!(check("http://mcp:3000").await, [warning(URL)]);

@@ -59,15 +59,23 @@ pub(crate) fn without_code(error: &str) -> &str {
     text
 }
 
-/// Runs a check that finds errors. Returns its standard output and its standard error.
+/// Runs a check that ends with status 1. Returns its standard output and its standard error.
 #[track_caller]
 pub(crate) fn checked(environment: &[(&str, &str)]) -> (String, String) {
+    let (status, printed, error) = run_check(environment);
+    assert_eq!(status, 1, "{printed}{error}");
+    (printed, error)
+}
+
+/// Runs a check. Returns its exit status, its standard output and its standard error.
+#[track_caller]
+pub(crate) fn run_check(environment: &[(&str, &str)]) -> (i32, String, String) {
     let mut environment = environment.to_vec();
     environment.push(("MCP_AUTH", "check"));
     let output = command(SERVED, &environment).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr))
+    let status = output.status.code().expect("a signal ended the check");
+    (status, text(output.stdout), text(output.stderr))
 }
 
 /// Runs a program that prints a text and exits with success. Returns the text.

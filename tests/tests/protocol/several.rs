@@ -119,7 +119,7 @@ fn naming_a_crate_links_it() {
         [
             "close_books  no         no         with role           role org:admin (module other_tools::admin)  user:org:read",
             "",
-            "with …: a caller who also has what `requires` names may call",
+            "with …: a caller who also has the claims in `requires` may call",
         ]
     );
 }

@@ -215,7 +215,7 @@ async fn a_secret_key_of_another_instance_does_not_start() {
         .secret_key(other.instance().secret_key().expose());
     expect_refusal(
         server,
-        "`secret_key` belongs to another instance than the one that issues the tokens; take both keys from one instance",
+        "`secret_key` belongs to another instance than the tokens; take both keys from one instance",
     )
     .await;
 }
@@ -576,7 +576,7 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
             "paid",
             alone,
             "no caller can ever pass the guard of `export`: oauth tokens cannot have `feature export`; \
-             accept session tokens (`session_tokens`), the only tokens that carry it",
+             accept session tokens (`session_tokens`), because only session tokens can contain it",
         ),
         (
             "paid_by_scope",
@@ -589,14 +589,14 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
             "keyed",
             sessions,
             "no caller can ever pass the guard of `report`: oauth tokens cannot have `token m2m or \
-             api_key`, session tokens cannot have `token m2m or api_key`; let the server accept such \
-             tokens, or add a kind that it accepts to the tool's `accept`",
+             api_key`, session tokens cannot have `token m2m or api_key`; let the server accept tokens of this \
+             kind, or add a kind that the server accepts to the tool's `accept`",
         ),
         (
             "for_machines",
             machines,
             "no caller can ever pass the guard of `import`: m2m tokens cannot have `permission \
-             org:a:b`; remove that requirement, or add to the tool's `accept` a kind of token that can meet it",
+             org:a:b`; remove the requirement, or add a kind of token that can meet the requirement to the tool's `accept`",
         ),
     ] {
         assert_eq!(refused(module, settings).await, text);
@@ -629,7 +629,7 @@ async fn missing_state_names_the_tool_its_place_and_the_type() {
     assert_eq!(
         rest,
         format!(
-            " `query` takes state of type `{state}` (parameter `database`), but the server was given none; add `state = <a {state}>`"
+            " `query` takes state of type `{state}` (parameter `database`), but the server has no such state; add `state = <a {state}>`"
         )
     );
     server().state(stateful::Database).build().await.unwrap();
@@ -871,9 +871,9 @@ read_documents  no         no         with permission     organization, permissi
 sign            no         if         if                  no actor, authorize is_free(name)            any token
 who_am_i        no         yes        yes                 signed in                                    any token
 
-if: the tool's own `authorize` decides, call by call
+if: the tool's own `authorize` function decides each call
 
-with …: a caller who also has what `requires` names may call
+with …: a caller who also has the claims in `requires` may call
 
 Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 "
@@ -889,7 +889,7 @@ Public tools: a client must sign in before it sees them, unless the server is `d
 fn an_unknown_value_of_mcp_auth_is_refused_with_the_known_values() {
     assert_eq!(
         refused_process(&[("MCP_AUTH", "tool")]),
-        "MCP_AUTH is `tool`: `check`, `tools`, `tools-json` or `tools-markdown` is expected"
+        "MCP_AUTH is `tool`: `check`, `explain`, `explain-json`, `tools`, `tools-json` or `tools-markdown` is expected"
     );
 }
 

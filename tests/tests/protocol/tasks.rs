@@ -1,13 +1,16 @@
 //! Tasks: calls that continue after their response, and the requests about them.
 
+mod notifications;
+mod sqlite;
+
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use clerk_emulator::TokenRequest;
-use mcp_auth::{ServerBuilder, StoredTask, TaskStore};
+use clerk_emulator::{Emulator, TokenRequest};
+use mcp_auth::{Revocation, Revocations, ServerBuilder, StoredTask, TaskStore};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -99,6 +102,15 @@ mod tools {
         Ok(format!("Approved by {}", name.name))
     }
 
+    /// Ask after a while, three times a minute.
+    #[mcp_tool(task, rate = "3/min per user")]
+    async fn rarely(runs: &State<Runs>, cx: &Context) -> Result<String, ToolError> {
+        runs.count();
+        yield_now().await;
+        let name: Name = cx.elicit("Your name?").await?;
+        Ok(name.name)
+    }
+
     /// Ask for two names at once, after a while.
     #[mcp_tool(task)]
     async fn pair(cx: &Context) -> Result<String, ToolError> {
@@ -156,13 +168,13 @@ mod plain_tools {
 
 /// Holds functions back, and counts those that run.
 #[derive(Clone, Debug)]
-struct Gate {
+pub(crate) struct Gate {
     open: Arc<Semaphore>,
     running: Arc<AtomicUsize>,
 }
 
 impl Gate {
-    fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self {
             open: Arc::new(Semaphore::new(0)),
             running: Arc::default(),
@@ -502,6 +514,34 @@ async fn a_task_waits_for_answers_and_continues() {
     update(&world, &ada, &id, json!({ "question-1.2": named("Eve") })).await;
     assert_eq!(get(&world, &ada, &id).await, task);
     world.expect_runs(3);
+}
+
+#[actix_web::test]
+async fn an_update_that_runs_the_function_counts_for_the_rates_of_the_tool() {
+    let (world, _gate) = world().await;
+    let ada = world.ada();
+    let answers = |name: &str| json!({ "question-1.1": named(name) });
+    let first = begin(&world, &ada, "rarely", json!({})).await;
+    until(&world, &ada, &first, "input_required").await;
+    let second = begin(&world, &ada, "rarely", json!({})).await;
+    until(&world, &ada, &second, "input_required").await;
+    // An update that answers nothing does not run the function.
+    update(&world, &ada, &first, json!({ "unknown": named("Ada") })).await;
+    update(&world, &ada, &first, answers("Ada")).await;
+    assert_eq!(text(&until(&world, &ada, &first, "completed").await), "Ada");
+    world.expect_runs(3);
+    let params = json!({ "taskId": second, "inputResponses": answers("Bob") });
+    let reply = send(&world, &ada, "tasks/update", params).await;
+    expect_error(Era::Modern, 200, 429, &reply);
+    assert_eq!(get(&world, &ada, &second).await["status"], "input_required");
+    world.expect_runs(3);
+    world.clock.advance(Duration::from_secs(61));
+    update(&world, &ada, &second, answers("Bob")).await;
+    assert_eq!(
+        text(&until(&world, &ada, &second, "completed").await),
+        "Bob"
+    );
+    world.expect_runs(4);
 }
 
 #[actix_web::test]
@@ -961,4 +1001,51 @@ async fn without_its_store_no_task_is_made_and_none_is_shown() {
         let listed = world.list(era).bearer(&ada).send().await.tools();
         assert!(listed.contains(&"work".to_owned()));
     }
+}
+
+#[actix_web::test]
+async fn a_running_task_of_a_revoked_caller_ends_within_a_second_and_its_result_is_not_delivered() {
+    let mut revocations = Revocations::default();
+    let (world, gate) = with(|builder| {
+        revocations = builder.revocations();
+        builder
+    })
+    .await;
+    let (ada, grace) = (world.ada(), world.grace());
+    let done = begin(&world, &ada, "maybe", json!({})).await;
+    until(&world, &ada, &done, "completed").await;
+    let asking = begin(&world, &ada, "approve", json!({})).await;
+    until(&world, &ada, &asking, "input_required").await;
+    let mut running = Vec::new();
+    for _ in 0..8 {
+        running.push(begin(&world, &ada, "work", json!({ "label": "a" })).await);
+    }
+    let other = begin(&world, &grace, "work", json!({ "label": "b" })).await;
+    assert_eq!(gate.running(), 9);
+    let begun = std::time::Instant::now();
+    revocations.revoke(Revocation::subject("user_ada"));
+    eventually("the functions end", || gate.running() == 1).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    for id in running.iter().chain([&done, &asking]) {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let params = json!({ "taskId": id, "inputResponses": {} });
+            send(&world, &ada, method, params).await.expect_status(401);
+        }
+    }
+    gate.open();
+    until(&world, &grace, &other, "completed").await;
+    assert!(revocations.lift(&Revocation::subject("user_ada")));
+    for id in &running {
+        let task = get(&world, &ada, id).await;
+        assert_eq!(task["status"], "failed", "{task}");
+        let text = "The access of the caller was revoked while the task ran.";
+        assert_eq!(task["error"]["message"], text, "{task}");
+    }
+    // A task that had ended, and a task that waits for a person, are as before.
+    assert_eq!(text(&get(&world, &ada, &done).await), "worked");
+    assert_eq!(get(&world, &ada, &asking).await["status"], "input_required");
 }

@@ -1,8 +1,8 @@
-//! The home page: the people, the commands that mint a token for each of them, the known clients,
-//! the settings and the routes.
+//! The home page: the people, the commands that mint a token for each person, the known clients, the settings and the
+//! routes.
 //!
-//! The page contains no secret, no token and no script, and loads no other resource. Like every
-//! route it is behind `local_only`.
+//! The page contains no secret, no token and no script, and loads no other resource. The middleware `local_only` runs
+//! before the page, as before every route.
 
 mod endpoints;
 
@@ -290,7 +290,7 @@ fn mcp_servers(issuer: &str, settings: &Settings) -> Markup {
         p {
             "To register a server, send "
             code { "curl " (issuer) "/dev/mcp-servers --json '{\"url\": \"http://127.0.0.1:3000/mcp\"}'" }
-            ". The first one switches the audience claim on. A client that was allowed before must be "
+            ". The first registered server turns on the audience claim. A client that was allowed before must be "
             "connected again."
         }
     }
@@ -308,7 +308,7 @@ fn server(issuer: &str) -> Markup {
     }
 }
 
-/// All users. A user occurs once for each membership; a user without a membership occurs once.
+/// All users. A user occurs once for each membership. A user without a membership occurs once.
 fn seats(directory: &Directory) -> Vec<(&User, Option<Membership>)> {
     let mut seats = Vec::new();
     for user in directory.users() {
@@ -325,8 +325,7 @@ fn seats(directory: &Directory) -> Vec<(&User, Option<Membership>)> {
     seats
 }
 
-/// The query of a request for a token. It contains no character that is special in HTML or in a
-/// shell.
+/// The query of a request for a token. The query contains no character that is special in HTML or in a shell.
 fn query(user: &User, membership: Option<&Membership>) -> String {
     let user = encode(&user.username);
     match membership {
@@ -335,7 +334,7 @@ fn query(user: &User, membership: Option<&Membership>) -> String {
     }
 }
 
-/// Percent-encodes all characters except the unreserved ones (RFC 3986 §2.3).
+/// Percent-encodes all characters except the unreserved characters (RFC 3986 §2.3).
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

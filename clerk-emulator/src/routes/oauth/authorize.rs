@@ -58,8 +58,8 @@ pub(super) async fn decide(
     }
 }
 
-/// Handles an authorization request (RFC 6749 §4.1.1). Errors are shown as a page until the
-/// redirect URI is known to belong to the client.
+/// Handles an authorization request (RFC 6749 §4.1.1). Until the redirect URI is known to belong to the client, errors
+/// are shown as a page.
 async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
     let sent = fields.pairs().iter();
     if sent
@@ -73,8 +73,7 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(found) => found,
         Err(text) => return unanswerable(&text),
     };
-    // Fetching the client's document may have taken seconds, so the snapshot must not be taken
-    // before.
+    // Take the snapshot after the client's document was fetched, because fetching may take seconds.
     let (oauth, context) = (instance.oauth(), instance.oauth_context());
     let Context {
         directory,
@@ -87,8 +86,8 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(authorization) => authorization,
         Err((error, redirect)) => return see_other(&redirect.with_error(&error)),
     };
-    // Only clients on this machine are approved without a page. A client on another machine would
-    // otherwise get a code as soon as somebody opens its link.
+    // Only clients on this machine are approved without a page. Otherwise a client on another machine would get a code
+    // as soon as a person opens the client's link.
     let approver = settings.approve_as.as_deref();
     let approver = approver.filter(|_| authorization.redirect.is_loopback());
     if let Some(approver) = approver {
@@ -157,7 +156,7 @@ fn consent_of(directory: &Directory, authorization: &Authorization) -> Consent {
     }
 }
 
-/// An error page, for a request whose redirect URI is not known to belong to the client.
+/// An error page. It is used if the redirect URI is not known to belong to the client.
 fn unanswerable(text: &str) -> HttpResponse {
     consent::respond_error(
         StatusCode::BAD_REQUEST,
@@ -176,6 +175,6 @@ fn see_other(location: &str) -> HttpResponse {
         .finish()
 }
 
-/// The maximal length of a request's parameters, in bytes. They are stored until a person decides,
-/// and some are stored with the grant.
+/// The maximal length of a request's parameters, in bytes. The parameters are stored until a person decides, and some
+/// of them are stored with the grant.
 const MAX_REQUEST: usize = 16 * 1024;

@@ -1,8 +1,8 @@
 //! The endpoints of the authorization server. The module `oauth` makes the decisions.
 //!
-//! Pages of this machine, for example the MCP Inspector, may call the endpoints that a client calls
-//! itself. `local_only` has already refused every other origin. Browsers and servers use the other
-//! endpoints.
+//! A client itself calls some of the endpoints, for example the token endpoint. Pages of this machine, such as the MCP
+//! Inspector, may call these endpoints too. `local_only` has already refused every other origin. Only browsers and
+//! servers call the other endpoints.
 
 mod authorize;
 mod token;
@@ -95,8 +95,7 @@ fn form(request: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
     }
 }
 
-/// The error response to a request from the client itself, instead of from a browser (RFC 6749
-/// §5.2).
+/// The error response to a request that the client itself sent, not a browser (RFC 6749 §5.2).
 fn refuse(error: &OAuthError) -> HttpResponse {
     let status = match error.code {
         Code::InvalidClient => StatusCode::UNAUTHORIZED,

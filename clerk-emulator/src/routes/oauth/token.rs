@@ -59,8 +59,8 @@ pub(super) async fn exchange(
     }))
 }
 
-/// Introspects a token for a client with a secret: RFC 7662 without `exp` and `aud`. Clerk:
-/// `POST /oauth/token_info`.
+/// Introspects a token for a client with a secret: RFC 7662 without `exp` and `aud`. Clerk has the same endpoint: `POST
+/// /oauth/token_info`.
 pub(super) async fn introspect(
     instance: web::Data<Instance>,
     request: HttpRequest,
@@ -126,8 +126,8 @@ fn respond(result: Result<Value, OAuthError>) -> HttpResponse {
     }
 }
 
-/// Authenticates the client of a request (RFC 6749 §2.3). Like at Clerk, a client may authenticate
-/// with the header or with the form, regardless of the method that it registered.
+/// Authenticates the client of a request (RFC 6749 §2.3). A client may authenticate with the header or with the form,
+/// regardless of the registered method. Clerk has the same rule.
 fn authenticate(
     instance: &Instance,
     headers: &HeaderMap,

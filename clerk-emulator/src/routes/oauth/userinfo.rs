@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Returns claims about the user of an access token, without role and permissions. Clerk: `GET` and
-/// `POST /oauth/userinfo`.
+/// Returns claims about the user of an access token, without role and permissions. Clerk has the same endpoint: `GET`
+/// and `POST /oauth/userinfo`.
 pub(super) async fn userinfo(instance: web::Data<Instance>, request: HttpRequest) -> HttpResponse {
     match facts(&instance, &request) {
         Some(facts) => super::private(&mut HttpResponse::Ok()).json(facts),

@@ -29,7 +29,7 @@ pub(crate) enum BackendKeysError {
     /// Clerk refuses the secret key.
     #[error("Clerk does not accept the secret key")]
     KeyRefused,
-    /// There was no usable response.
+    /// Clerk gave no usable response.
     #[error("Clerk's Backend API did not answer")]
     Unreachable,
 }
@@ -52,7 +52,7 @@ impl Backend {
         }
     }
 
-    /// Looks up the user with this id; `None` if the user does not exist. Runs on the I/O runtime.
+    /// Looks up the user with this id. `None` if the user does not exist. Runs on the I/O runtime.
     async fn look_up_user(self, user_id: String) -> Result<Option<User>, LookupError> {
         let path = ["v1", "users", &user_id];
         let asked = self.outgoing.get(&path, &[], Some(&self.key)).await;
@@ -66,7 +66,7 @@ impl Backend {
         }
     }
 
-    /// Fetches the keys of the instance that the secret key belongs to. Runs on the I/O runtime.
+    /// Fetches the keys of the instance to which the secret key belongs. Runs on the I/O runtime.
     pub(crate) async fn keys(&self) -> Result<Vec<PublishedKey>, BackendKeysError> {
         let answer = self
             .outgoing
@@ -115,7 +115,7 @@ impl Backend {
         let answer = asked.map_err(|error| self.membership_errors.failed(&error))?;
         match answer.status {
             200 => read_page(&answer.body, &user_id, &self.membership_errors),
-            // The user was deleted, and has no memberships.
+            // The user was deleted, and therefore has no memberships.
             404 => Ok(MembershipPage {
                 orgs: Vec::new(),
                 total: 0,

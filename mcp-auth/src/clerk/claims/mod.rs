@@ -21,8 +21,8 @@ impl Decode for ClerkClaims {
         Self::parts(claims.kind(), members)
     }
 
-    /// Clerk writes the class of a token into its protected header. Session tokens, templates and
-    /// machines' tokens have different classes. OAuth tokens are identified by `typ` instead.
+    /// The class of a token, which Clerk writes into the protected header. Session tokens, templates and machines'
+    /// tokens have different classes. OAuth tokens are identified by `typ` instead.
     fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
         match (kind, header.get("cat").map(Json::as_str)) {
             (TokenKind::OAuth, _)
@@ -37,8 +37,8 @@ impl Decode for ClerkClaims {
         &CONVENTIONS
     }
 
-    /// Returns the machines that a machine's token may call. They are in the claim `scopes`. A
-    /// token without `scopes` names the machines in its audience.
+    /// Returns the machines that a machine's token may call. The claim `scopes` names these machines. A token without
+    /// `scopes` names them in its audience.
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
@@ -90,7 +90,7 @@ fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     };
     let actor = match claims.get("act") {
         None | Some(Json::Null) => None,
-        // A guard may refuse actors, so an actor that cannot be read must not get lost.
+        // A guard may refuse actors, so an unreadable actor must still count as an actor.
         Some(act) => Some(actor(act, MAX_ACTORS).ok_or(TokenError::Claims)?),
     };
     let session =
@@ -131,8 +131,7 @@ fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
     let org = match claims.get("o") {
         None | Some(Json::Null | Json::Bool(false)) => return Ok(None),
         Some(Json::Object(org)) => org,
-        // This value is not an organization. The packed claims are still read, as in Clerk's
-        // JavaScript SDK.
+        // This value is not an organization. The decoder still reads the packed claims, as Clerk's JavaScript SDK does.
         Some(_) => &nothing,
     };
     let packed = Packed {
@@ -168,8 +167,8 @@ fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     Ok(scopes)
 }
 
-/// Reads the actor (RFC 8693 §4.1). Returns `None` if there is no subject. An empty subject still
-/// means that somebody acts.
+/// Reads the actor (RFC 8693 §4.1). Returns `None` if there is no subject. An empty subject still means that another
+/// person acts.
 pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
@@ -185,9 +184,8 @@ pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     ))
 }
 
-/// Reads the claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by
-/// commas. The whole claim is unreadable if an entry has no scope, or if the list is not
-/// [plain](is_plain).
+/// Reads the claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by commas. The whole
+/// claim is unreadable if an entry has no scope, or if the list is not [plain](is_plain).
 fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
     let list = text(claims, name).filter(|list| is_plain(list))?;
@@ -200,7 +198,7 @@ fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
             entitlements.user.push(entry.to_owned());
         }
     }
-    // The entitlements are cached with the token, so they should take no spare memory.
+    // The entitlements are cached with the token, so they must not take spare memory.
     entitlements.organization.shrink_to_fit();
     entitlements.user.shrink_to_fit();
     Some(entitlements)
@@ -238,7 +236,7 @@ const SESSION_CLASS: &str = "cl_B7d4PD111AAA";
 const MACHINE_CLASS: &str = "cl_B7d4PD333AAA";
 /// The class (`cat`) that some instances write into every token.
 const NO_CLASS: &str = "cl_I7d4PD111III";
-/// The number of levels of actors that are read: the actor and one prior actor.
+/// The number of levels of actors that are read: the actor and one earlier actor.
 pub(super) const MAX_ACTORS: usize = 2;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A second decoder of claims, plain and slow. Tests compare it with the decoder of the server.
+//! A second decoder of claims, which is simple and slow. Tests compare it with the decoder of the server.
 //!
 //! The two decoders share no code. This decoder finds the bits of a decimal number by halving it;
 //! the server's decoder uses binary numbers.
@@ -13,7 +13,7 @@ pub(in crate::clerk) struct Reading {
     client_id: Option<String>,
     scopes: Vec<String>,
     org: Option<OrgReading>,
-    /// The actor, then the prior actor.
+    /// The actor, then the earlier actor.
     actors: Vec<ActorReading>,
     session: Option<SessionReading>,
     features: Option<[Vec<String>; 2]>,
@@ -81,8 +81,7 @@ impl Reading {
         }
     }
 
-    /// Reads the claims of a token of this kind; `None` if the claims make the server refuse the
-    /// token.
+    /// Reads the claims of a token of this kind. `None` if the server must refuse a token with these claims.
     pub(in crate::clerk) fn read(kind: TokenKind, claims: &Value) -> Option<Self> {
         let mut reading = Self {
             client_id: None,
@@ -145,7 +144,7 @@ fn scopes(claims: &Value) -> Option<Vec<String>> {
     Some(all.into_iter().filter(|scope| !scope.is_empty()).collect())
 }
 
-/// Reads the actors of two levels; `None` if the first actor cannot be read.
+/// Reads the actors of two levels. `None` if the first actor cannot be read.
 fn actors(act: &Value) -> Option<Vec<ActorReading>> {
     let one = |act: &Value| {
         let subject = act.as_object()?.get("sub")?.as_str()?;
@@ -191,7 +190,7 @@ fn organization(claims: &Value) -> Option<Option<OrgReading>> {
     }))
 }
 
-/// Returns a text; an empty text for a value that JavaScript treats as false.
+/// Returns a text. For a value that JavaScript treats as false, the text is empty.
 fn packed(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
@@ -226,7 +225,7 @@ fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> 
         return Some(Vec::new());
     }
     let (names, masks) = (list(names), list(masks));
-    // One reading counts the index of a mask among all features, the other among the features of
+    // The SDKs differ here. Some count the index of a mask among all features, others among the features of
     // organizations.
     let mut readings = [Vec::new(), Vec::new()];
     let mut places = [0, 0];

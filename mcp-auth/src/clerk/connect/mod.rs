@@ -34,29 +34,27 @@ pub(crate) struct ClerkConfig {
     pub(crate) frontend: FrontendUrl,
     /// The key for the Backend API. Without it, the Backend API is not used.
     pub(crate) secret_key: Option<SecretKey>,
-    /// The key of this server's machine. With it, Clerk confirms the tokens that are meant for that
-    /// machine.
+    /// The key of this server's machine. With this key, Clerk confirms only tokens that are meant for this machine.
     pub(crate) machine_key: Option<MachineKey>,
-    /// The URL of the Backend API; `None` for the URL of Clerk's own API.
+    /// The URL of the Backend API. `None` means the URL of Clerk's own API.
     pub(crate) api_url: Option<Url>,
-    /// The instance's public key as PEM. If it is set, no keys are fetched.
+    /// The instance's public key as PEM. If this key is set, the server fetches no keys.
     pub(crate) jwt_key: Option<String>,
     /// The tokens that are accepted. The issuer must be the Frontend API.
     pub(crate) policy: TokenPolicy,
-    /// The most new opaque tokens that are confirmed in ten seconds; by default a tenth of the
+    /// The largest number of new opaque tokens that are confirmed in ten seconds. The default is a tenth of the
     /// instance's limit.
     pub(crate) new_opaque_tokens: Option<usize>,
-    /// The most memberships that are looked up in ten seconds; by default half of the instance's
+    /// The largest number of memberships that are looked up in ten seconds. The default is half of the instance's
     /// limit.
     pub(crate) membership_look_ups: Option<usize>,
     /// Counts the requests to the instance.
     pub(crate) metrics: Metrics,
-    /// True if the instance is a local Clerk inside this process. It has no rate limit that would
-    /// have to be shared.
+    /// True if the instance is a local Clerk inside this process, which has no rate limit.
     pub(crate) is_in_process: bool,
 }
 
-/// A Clerk instance. Everything is fetched on demand.
+/// A Clerk instance. All its data is fetched on demand.
 #[derive(Debug)]
 pub(crate) struct Clerk {
     /// Verifies access tokens.
@@ -208,8 +206,8 @@ impl Clerk {
         keys.await.map_err(|_| Untold)?.map_err(|_| Untold)
     }
 
-    /// Reads the settings of the instance's OAuth applications; `None` without a secret key, or if
-    /// Clerk's API has no such call.
+    /// Reads the settings of the instance's OAuth applications. `None` without a secret key, or if Clerk's API has no
+    /// such call.
     pub(crate) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         let Some(backend) = self.backend.clone() else {
             return Ok(None);
@@ -218,8 +216,8 @@ impl Clerk {
         self.io.spawn(asked).await.unwrap_or(Err(Untold))
     }
 
-    /// Reads the roles of the instance's organizations; `None` without a secret key, or if Clerk's
-    /// API has no such call.
+    /// Reads the roles of the instance's organizations. `None` without a secret key, or if Clerk's API has no such
+    /// call.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let Some(backend) = self.backend.clone() else {
             return Ok(None);

@@ -80,7 +80,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
         .is_some_and(|id| !id.is_empty());
     same("has an organization", org.is_some(), organization)?;
     for (name, expected) in decoded {
-        // The SDK keeps an empty text, which means the same as none.
+        // The SDK keeps an empty text. An empty text means the same as no text.
         let text = expected.as_str().filter(|text| !text.is_empty());
         match name.as_str() {
             "user_id" => same(name, caller.user_id(), text)?,
@@ -169,8 +169,8 @@ fn compare_permissions(
         if is_plain(&vector["claims"]) {
             expected.retain(|permission| others.contains(permission));
         } else {
-            // The other SDK also reads spaces and colons differently. A permission that it lacks
-            // for that reason may be granted. A permission that both SDKs grant must be granted.
+            // The other SDK also reads spaces and colons differently. This crate may grant a permission that the other
+            // SDK does not grant for this reason, but must grant every permission that both SDKs grant.
             expected.retain(|permission| others.contains(permission) || granted(permission));
         }
     }

@@ -48,7 +48,7 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     }
     let (case, outcome) = verified(&vector["claims"]);
     let ours = match case.after_rules(outcome, report)? {
-        // A rule refused the token, so nobody is signed in.
+        // A rule refused the token, so there is no caller.
         None if expected => {
             report.count("stricter: a token that a rule refuses has nothing");
             return Ok(());
@@ -67,9 +67,8 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     super::same("has()", ours, expected)
 }
 
-/// Converts a call to a check of this crate. JavaScript can also pass `null` or a number for a
-/// name. For such a value the SDK always returns false, so a reverification that does not exist
-/// stands for the value.
+/// Converts a call to a check of this crate. JavaScript can also pass `null` or a number as a name. The SDK always
+/// returns false for such a name, so it is converted to a reverification that does not exist.
 fn question(query: &Value) -> Result<Check, String> {
     let members = query.as_object().ok_or("the query is not an object")?;
     Ok(members
@@ -92,7 +91,7 @@ fn question(query: &Value) -> Result<Check, String> {
         }))
 }
 
-/// Returns the result for a machine that has everything except a user.
+/// Returns the result for a machine that meets everything except the requirement of a user.
 fn machine_has(question: &Check) -> bool {
     let everything = Org::new(
         "org_1".to_owned(),

@@ -1,8 +1,8 @@
 //! Test vectors of the behaviour of Clerk's SDK.
 //!
-//! The files are in `fixtures/clerk`, or in the folder that `CLERK_VECTORS` names. A [`Rule`]
-//! describes where this crate is stricter than the SDK: a token to which a rule applies must be
-//! refused for that reason. Every other token that the SDK accepts must be accepted.
+//! The files are in `fixtures/clerk`, or in the folder that `CLERK_VECTORS` names. A [`Rule`] describes a case in which
+//! this crate is stricter than the SDK: this crate must refuse a token to which a rule applies, for the reason of the
+//! rule. It must accept every other token that the SDK accepts.
 
 mod claims;
 mod has;
@@ -82,7 +82,7 @@ fn directory() -> PathBuf {
     match env::var_os("CLERK_VECTORS").map(PathBuf::from) {
         None => package.join("fixtures/clerk"),
         Some(given) if given.is_dir() => given,
-        // Tests run in the package, but the path may be meant from the workspace.
+        // Tests run in the directory of the package, but the path may be relative to the workspace.
         Some(given) => package.join("..").join(given),
     }
 }
@@ -340,7 +340,7 @@ impl Case {
         })
     }
 
-    /// Returns the outcome if no rule applies; `None` if a rule refused the token.
+    /// Returns the outcome if no rule applies. `None` if a rule refused the token.
     ///
     /// Fails if a rule applies to a token that was accepted.
     fn after_rules(

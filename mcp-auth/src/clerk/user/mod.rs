@@ -1,6 +1,6 @@
 //! Users, read from the Backend API and from userinfo.
 //!
-//! The metadata of a user is never read, neither public, private nor unsafe metadata.
+//! The code never reads the metadata of a user, neither public, private nor unsafe metadata.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::identity::{
     Clock, LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
 };
 
-/// Parses the response to `GET /v1/users/{id}`, which must be about that user.
+/// Parses the response to `GET /v1/users/{id}`. The response must be about the requested user.
 pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
     let user: ApiUser =
         serde_json::from_slice(body).map_err(|error| Useless::Unreadable((&error).into()))?;
@@ -106,7 +106,7 @@ impl From<ApiUser> for User {
     }
 }
 
-/// The issuer's userinfo endpoint. A caller's token is sent only there.
+/// The issuer's userinfo endpoint. A caller's token is sent only to this endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct FrontendUserInfo {
     frontend: Arc<Outgoing>,

@@ -1,7 +1,7 @@
 //! Verification of opaque tokens by Clerk's Backend API.
 //!
-//! The body of the response decides, because the response about a revoked or expired token has
-//! status 200, too.
+//! The body of the response decides, not the status, because the response about a revoked or expired token also has
+//! status 200.
 //!
 //! Source: <https://clerk.com/docs/reference/backend-api>.
 
@@ -36,9 +36,9 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    /// Creates a source that uses the machine's own key for machines' tokens, if there is one, and
-    /// the secret key of the instance for everything else. The secret key is used only after a
-    /// check that it belongs to the issuer.
+    /// Creates a source that uses the machine's own key for machines' tokens, if there is such a key, and the secret
+    /// key of the instance for all other tokens. The secret key is used only after a check that it belongs to the
+    /// issuer.
     pub(super) fn at(
         outgoing: Arc<Outgoing>,
         secret_key: Option<(SecretKey, Ownership)>,
@@ -100,8 +100,7 @@ impl ConfirmationSource for Verification {
     }
 }
 
-/// Returns the status of a token by its description, without a network. `None` stands for a
-/// response with status 404.
+/// Returns the status of a token from its description, without a network. `None` means a response with status 404.
 #[cfg(feature = "testing")]
 pub(crate) fn token_status(
     kind: TokenKind,
@@ -161,8 +160,7 @@ impl Call {
             _ => return Err(errors.refused(answer)),
         }
         let description = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
-        // Clerk is up, so an unexpected response about one token must not open the circuit breaker
-        // for all tokens.
+        // Clerk works, so an unexpected response about one token must not open the circuit breaker for all tokens.
         let description = serde_json::from_value(Value::Object(description))
             .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
         self.token_status(description)
@@ -196,8 +194,10 @@ impl Call {
         }
         let expires_ms = match present(description.expiration) {
             None => None,
-            Some(at) => Some(self.expires_ms(&at).ok_or(Unexpected("expiration"))?),
+            Some(at) => Some(self.time_ms(&at).ok_or(Unexpected("expiration"))?),
         };
+        // A token without a readable time of issue counts as older than any time.
+        let issued_ms = present(description.created_at).and_then(|at| self.time_ms(&at));
         let subject = description.subject.ok_or(Unexpected("subject"))?;
         let claims = match present(description.claims) {
             None => Map::new(),
@@ -211,7 +211,7 @@ impl Call {
             .collect();
         let actor = match present(description.act) {
             None => None,
-            // A guard may refuse actors, so an actor that cannot be read must not get lost.
+            // A guard may refuse actors, so an unreadable actor must still count as an actor.
             Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
                 Some(actor) => Some(actor),
                 None => return Ok(Err(TokenError::Claims)),
@@ -228,16 +228,18 @@ impl Call {
             client_id: description
                 .client_id
                 .filter(|id| is_oauth && !id.is_empty()),
-            key_id: description.id.filter(|_| self.kind == TokenKind::ApiKey),
+            key_id: (description.id.clone()).filter(|_| self.kind == TokenKind::ApiKey),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
-            // The key acts for the organization and is not a member of it, so it has no role.
+            // The key acts for the organization but is not a member of it, so the key has no role.
             org: is_org.then(|| Org::only_id(subject.clone())),
             actor,
             ..CallerParts::default()
         };
         Ok(Ok(Confirmation {
             subject,
+            id: description.id,
+            issued_ms,
             expires_ms,
             audience: present(description.aud).filter(names_anything),
             machines,
@@ -246,10 +248,10 @@ impl Call {
         }))
     }
 
-    /// Returns the expiry in milliseconds since 1970. Clerk's sources disagree on the unit for
+    /// Returns a time in milliseconds since 1970. Clerk's sources disagree on the unit for
     /// OAuth tokens. Until the year 5138, a time in seconds is below 10^11. Since 1973, a time in
     /// milliseconds is above it.
-    fn expires_ms(&self, at: &Value) -> Option<u64> {
+    fn time_ms(&self, at: &Value) -> Option<u64> {
         let at = at.as_f64()?;
         let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
         #[expect(
@@ -275,6 +277,7 @@ struct Description {
     revoked: Option<bool>,
     expired: Option<bool>,
     expiration: Option<Value>,
+    created_at: Option<Value>,
     aud: Option<Value>,
     act: Option<Value>,
     claims: Option<Value>,
@@ -289,7 +292,7 @@ fn present(value: Option<Value>) -> Option<Value> {
     value.filter(|value| !value.is_null())
 }
 
-/// Returns true if the audience names a resource. An empty list or text names none.
+/// Returns true if the audience names a resource. An empty list or text names no resource.
 fn names_anything(audience: &Value) -> bool {
     let empty_list = audience.as_array().is_some_and(Vec::is_empty);
     !empty_list && audience.as_str() != Some("")

@@ -22,8 +22,8 @@ where
     B: MessageBody + 'static,
 {
     let exchange = Exchange::begin(&mut request);
-    // A call must not begin on an evicted connection. The box keeps the state of a connection small,
-    // because actix moves and stores this future with it.
+    // A call must not begin on an evicted connection. The box keeps the state of a connection small, because actix
+    // moves and stores this future together with the state.
     let call = exchange.may_run.then(|| Box::pin(service.call(request)));
     async move {
         let Some(call) = call else {
@@ -46,7 +46,7 @@ where
     X: Service<Request, Response = Request, Error: Into<Response<BoxBody>>>,
 {
     let exchange = Exchange::begin(&mut request);
-    // The box has the same reason as the box in `answer`.
+    // The box is needed for the same reason as the box in `answer`.
     let call = exchange.may_run.then(|| Box::pin(service.call(request)));
     async move {
         let Some(call) = call else {
@@ -62,11 +62,11 @@ where
     }
 }
 
-/// An exchange lasts from the time at which a service gets a request until the response is
-/// complete. The value is kept in the body of the response. Dropping the value ends the exchange.
+/// The time from the moment when a service gets a request until the response is complete. The body of the response
+/// keeps this value. Dropping the value ends the exchange.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// `None` if the connection is not managed by this module.
+    /// `None` if this module does not manage the connection.
     signals: Option<Rc<Signals>>,
     may_run: bool,
 }
@@ -90,17 +90,14 @@ impl Exchange {
         }
     }
 
-    /// Leaves the exchange open for the service that will answer the request.
+    /// Does not end the exchange, so that the service that answers the request can end it.
     fn go_on(mut self) {
         drop(self.signals.take());
     }
 
     fn end(self, mut answer: Response<BoxBody>) -> Response<BodyWith<Self>> {
-        if self
-            .signals
-            .as_ref()
-            .is_some_and(|signals| signals.is_aged())
-        {
+        let signals = self.signals.as_ref();
+        if signals.is_some_and(|signals| signals.is_last()) {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         answer.map_body(|_, body| BodyWith::new(body, self))

@@ -12,8 +12,7 @@ use super::signals::{Late, Signals};
 /// Runs actix's future for a connection until the future completes, the connection misses a
 /// deadline, or the connection is evicted. Then drops the future together with its stream.
 ///
-/// The future must be a task of its own, because the connection wakes the task that polled the
-/// future first.
+/// The future must be a Tokio task of its own, because the connection wakes the task that polled the future first.
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     let mut dispatcher = pin!(dispatcher);
     let mut timer = pin!(sleep_until(Instant::now()));
@@ -35,8 +34,7 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
                 break;
             }
         }
-        // The timer is reset only if it would fire too late. Usually it fires too early, and is
-        // reset at that time.
+        // Reset the timer only if it would fire too late. Usually the timer fires too early, and is reset then.
         loop {
             let Some((at, late)) = signals.deadline() else {
                 return Poll::Pending;

@@ -12,15 +12,15 @@ pub(crate) struct ConnectionLimits {
     pub(crate) connections: usize,
     /// The largest number of connections of one network.
     pub(crate) per_network: usize,
-    /// Peers that forward requests of many clients. The limit per network does not apply to them.
+    /// Peers that forward requests of many clients. The limit for one network does not apply to them.
     pub(crate) proxies: Networks,
     /// The longest time that a head may take, from its first byte until the service gets it.
     pub(crate) head_deadline: Duration,
-    /// The longest time that a connection may have no request.
+    /// The longest time that a connection may be open without a request.
     pub(crate) idle_limit: Duration,
-    /// The longest time that a client may read no byte of a response.
+    /// The longest time in which a client may read no byte of a response.
     pub(crate) write_deadline: Duration,
-    /// The age from which a response closes its connection.
+    /// The age of a connection from which its next response closes it.
     pub(crate) age: Duration,
     /// The number of threads that serve connections.
     pub(crate) workers: usize,

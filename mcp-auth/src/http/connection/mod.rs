@@ -7,9 +7,8 @@
 //! ends ([`signals`], [`exchange`]). One future for each connection enforces its deadlines
 //! ([`hold`]). One registry for each server counts the connections ([`registry`]).
 //!
-//! INVARIANT: this module does not interpret requests. It decides when bytes go to actix, and only
-//! actix parses them. The module follows the framing of a body only to find the beginning of the
-//! next request.
+//! INVARIANT: this module does not interpret requests. It decides when bytes go to actix, and only actix parses them.
+//! The module reads the framing of a body only to find the beginning of the next request.
 
 mod close;
 mod exchange;

@@ -1,5 +1,5 @@
-//! The connections of a server. The registry limits their number, in all and for each network. At a
-//! limit, it chooses which connection is evicted for a new connection.
+//! The connections of a server. The registry limits the number of connections, in total and for each network. At a
+//! limit, it chooses the connection that is evicted for a new connection.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -40,10 +40,9 @@ impl Registry {
         }
     }
 
-    /// Admits a new connection. At a limit, evicts the connections that have been idle for longest:
-    /// at the limit of a network, connections of that network; at the total limit, connections of
-    /// the network that has the most. Returns `None` if all these connections have a call in
-    /// flight.
+    /// Admits a new connection. At a limit, evicts the connections that have been idle for longest. At the limit of a
+    /// network, these are connections of this network. At the total limit, they are connections of the network with the
+    /// most connections. Returns `None` if all these connections have a call in flight.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Place> {
         let network = Network::of(peer);
         let is_proxy = self.proxies.contain(peer);
@@ -80,8 +79,8 @@ impl Registry {
         self.lock().total
     }
 
-    /// Permits a connection to be answered with 503. Returns `None` if the server is sending too
-    /// many such refusals at the moment.
+    /// Permits that a connection is answered with 503. Returns `None` if the server is already sending the largest
+    /// number of such responses.
     pub(super) fn refusal(self: &Arc<Self>) -> Option<Refusing> {
         let guard = Refusing(Arc::clone(self));
         let before = self.refusals.fetch_add(1, Ordering::Relaxed);
@@ -95,14 +94,13 @@ impl Registry {
             .min(TRANSFER - 1)
     }
 
-    /// A panic under this lock leaves a consistent value, because places are only added and
-    /// removed.
+    /// Code that holds this lock only adds and removes places, so the value is consistent even after a panic.
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One refusal that is being sent. Dropping the value ends it.
+/// A refusal that is being sent. Dropping the value ends the refusal.
 #[derive(Debug)]
 pub(super) struct Refusing(Arc<Registry>);
 
@@ -135,7 +133,7 @@ impl Places {
             None => self.networks.iter().collect(),
         };
         for (network, held) in networks {
-            // The connections of a proxy belong to many clients, so they do not count together.
+            // The connections of a proxy belong to many clients, so no limit of a network applies to them.
             let size = if held.is_proxy { 1 } else { held.slots.len() };
             for slot in &held.slots {
                 let state = slot.0.load(Ordering::Relaxed);
@@ -190,15 +188,15 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The order of eviction. Connections of the largest network come first. Within a network,
-    /// connections that wait for a request come before connections that transfer data. Among these,
-    /// the connection that has been in its state for longest comes first.
+    /// The order of eviction. Connections of the network with the most connections come first. Within a network,
+    /// connections that wait for a request come before connections that transfer data. Among connections in the same
+    /// state, the connection that has been in the state for longest comes first.
     fn order(&self) -> (std::cmp::Reverse<usize>, u64) {
         (std::cmp::Reverse(self.size), self.state)
     }
 }
 
-/// One admitted connection. Dropping the value makes room for another connection.
+/// An admitted connection. Dropping the value makes room for another connection.
 #[derive(Debug)]
 pub(super) struct Place {
     registry: Arc<Registry>,
@@ -243,8 +241,8 @@ impl Drop for Place {
     }
 }
 
-/// The state of a connection as one number: idle since a time, transferring data since a time (both
-/// in microseconds), in a call, or evicted.
+/// The state of a connection as one number. The states are: idle since a time, transferring data since a time (both
+/// times in microseconds), in a call, and evicted.
 #[derive(Debug)]
 struct Slot(AtomicU64, Mutex<Option<Waker>>);
 
@@ -280,15 +278,14 @@ impl Slot {
     }
 }
 
-/// The number of connections that the server evicts in one search when a limit is reached. A search
-/// reads the state of every open connection, so a flood must not start one search for each new
-/// connection.
+/// The number of connections that the server evicts in one search when a limit is reached. A search reads the state of
+/// every open connection, so the server must not need one search for each new connection of a flood.
 fn at_once(limit: usize) -> usize {
     (limit / 256).max(1)
 }
 
-/// The bit that marks a transfer. With this bit, every idle connection sorts before every
-/// transferring connection.
+/// The bit that marks a transfer. Because of this bit, the number of every idle connection is smaller than the number
+/// of every transferring connection.
 const TRANSFER: u64 = 1 << 62;
 const IN_CALL: u64 = u64::MAX - 1;
 const EVICTED: u64 = u64::MAX;

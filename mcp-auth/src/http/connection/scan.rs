@@ -1,7 +1,7 @@
 //! Finds the end of a request's head, and the length of the body if the head declares it.
 //!
-//! The result only decides when bytes go to actix. A wrong result can only delay a request, until
-//! the deadline of the head passes.
+//! The result only decides when bytes go to actix. A wrong result can only delay a request until the deadline of the
+//! head.
 
 use memchr::memchr_iter;
 
@@ -30,8 +30,8 @@ impl Scanner {
         self.seen > MOST_HEAD
     }
 
-    /// Reads the next bytes. If they contain the empty line that ends the head, returns the number
-    /// of bytes up to its end.
+    /// Reads the next bytes. If the empty line that ends the head is among these bytes, returns the number of bytes up
+    /// to the end of that line.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         self.seen = self.seen.saturating_add(bytes.len());
         let mut start = 0;
@@ -55,16 +55,15 @@ impl Scanner {
         None
     }
 
-    /// Returns the length of the body; `Some(0)` if no length is declared. Returns `None` if only
-    /// actix can determine the length: for a chunked body, two lengths, or a line that arrived in
-    /// pieces.
+    /// Returns the length of the body, which is 0 if the head declares no length. Returns `None` if only actix can
+    /// determine the length: for a chunked body, for two lengths, or for a header line that arrived in pieces.
     pub(super) fn body_length(&self) -> Option<u64> {
         (!self.is_unsure).then(|| self.length.unwrap_or(0))
     }
 
     fn line(&mut self, line: &[u8]) {
         if self.in_line {
-            // The first part of the line arrived earlier and was not stored.
+            // The first part of the line arrived earlier, and was not stored.
             self.is_unsure = true;
             return;
         }
@@ -89,11 +88,11 @@ impl Scanner {
 /// Finds the end of a chunked body (RFC 9112 section 7.1), at the same byte as actix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chunks {
-    /// In the size of a chunk. The value is the part of the size that has been read.
+    /// In the size of a chunk. The value is the part of the size that has been read so far.
     Size(u64),
-    /// In the rest of the line with a chunk's size. The value is that size.
+    /// In the rest of the line that begins with the size of a chunk. The value is the size.
     Extension(u64),
-    /// In the data of a chunk. The value is the number of remaining bytes, with the line end.
+    /// In the data of a chunk. The value is the number of remaining bytes, including the line end.
     Data(u64),
     /// At the beginning of a line after the last chunk.
     Line,
@@ -112,8 +111,7 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Reads the next bytes. If they contain the end of the body, returns the number of bytes up to
-    /// the end.
+    /// Reads the next bytes. If the body ends among these bytes, returns the number of bytes up to its end.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
@@ -155,11 +153,13 @@ fn is_blank(line: &[u8]) -> bool {
 /// Returns the value if the line is a header with this name. `name` ends with a colon.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
-    start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+    // Most other names are shorter or longer, so their last byte here is no colon.
+    let is_name = start.last() == name.last() && start.eq_ignore_ascii_case(name);
+    is_name.then(|| value.trim_ascii())
 }
 
-/// The largest length of a head, in bytes: twice the largest length of a token. The limit matters
-/// because actix keeps a buffer as large as the longest head for as long as the connection lasts.
+/// The largest length of a head, in bytes: twice the largest length of a token. The limit is needed because actix keeps
+/// a buffer as large as the longest head until the connection ends.
 const MOST_HEAD: usize = 32 * 1024;
 
 #[cfg(test)]

@@ -32,17 +32,17 @@ pub(crate) struct Flow<S, X> {
     pub(crate) expect: X,
 }
 
-/// Whether SIGTERM and Ctrl-C stop the server.
+/// The way in which the server stops.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signals {
-    /// actix stops the server. On SIGTERM the calls in flight may end; on Ctrl-C they are dropped.
+    /// actix stops the server at SIGTERM or Ctrl-C. At SIGTERM the calls in flight may end. At Ctrl-C they are dropped.
     Actix,
-    /// The caller stops the server.
+    /// The code that started the server stops it. SIGTERM and Ctrl-C have no effect.
     Caller,
 }
 
-/// Serves connections within limits. Calls `at_shutdown` when the server begins to stop, so that responses that would
-/// never end by themselves can end.
+/// Serves connections within limits. Calls `at_shutdown` when the server begins to stop, so that the application can
+/// end responses that would never end by themselves.
 pub(crate) fn listen<F, I, S, B, X>(
     listener: TcpListener,
     limits: &ConnectionLimits,
@@ -99,8 +99,8 @@ where
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
-            // A client that closes the connection cancels its call. With half-open connections the
-            // server would not notice that.
+            // If a client closes the connection, its call is cancelled. With half-open connections the server would not
+            // notice the close.
             .h1_allow_half_closed(false)
             .local_addr(address)
             .expect(apply_fn_factory(flow.expect, exchange::judge))
@@ -116,8 +116,8 @@ where
             let peer = socket.peer_addr().ok();
             let held = match admit(socket, peer, &registry, &limits) {
                 Ok((stream, signals)) => {
-                    // Each async function around actix's future would double its memory, so the
-                    // future is in a box.
+                    // An async function around actix's future would double the memory of the future, so the future is
+                    // in a box.
                     let dispatcher = Box::pin(http.call((stream, Protocol::Http1, peer)));
                     Ok(hold(dispatcher, signals))
                 }
@@ -135,7 +135,7 @@ where
     Ok(builder.listen("mcp-auth", listener, service)?.run())
 }
 
-/// A connection that was not admitted.
+/// A connection that the registry did not admit.
 struct NoPlace {
     socket: TcpStream,
     refusing: Option<Refusing>,
@@ -172,16 +172,15 @@ fn admit(
             refusing: registry.refusal(),
         });
     };
-    // Each response is written at once, so waiting for more data would only add delay.
+    // Do not delay writes to collect more data, because each response is written at once.
     let _ = socket.set_nodelay(true);
     let signals = Rc::new(ConnectionSignals::new(place, limits, now));
     let metrics = limits.metrics.clone();
     Ok((Stream::new(socket, Rc::clone(&signals), metrics), signals))
 }
 
-/// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the
-/// buffers could take megabytes for each connection, and the server would notice late that a client
-/// does not read its response.
+/// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the buffers could take
+/// megabytes for each connection, and the server would notice too late that a client does not read its response.
 fn bound_buffers(listener: &TcpListener) {
     let socket = SockRef::from(listener);
     for set in [

@@ -16,7 +16,7 @@ use super::scan::{Chunks, Scanner};
 pub(super) struct Signals {
     place: Place,
     reading: Cell<Reading>,
-    /// True if a head went to actix, and no service has begun to handle the request.
+    /// True if a head went to actix, and no service has yet begun to handle its request.
     awaits_service: Cell<bool>,
     /// True if a service has begun to handle a request, and its response is not complete.
     is_open: Cell<bool>,
@@ -27,6 +27,8 @@ pub(super) struct Signals {
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
+    /// The time at which the service ended in this turn.
+    ended_at: Cell<Option<Instant>>,
     /// True if a read was refused in this turn.
     was_refused: Cell<bool>,
     /// True if the stream has bytes that were read ahead.
@@ -41,7 +43,7 @@ pub(super) struct Signals {
 /// The part of a request to which the next bytes belong.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
-    /// A head.
+    /// A request head.
     Head(Scanner),
     /// The rest of a body of a known length, in bytes.
     Body(u64),
@@ -83,6 +85,7 @@ impl Signals {
             head_since: Cell::new(None),
             idle_since: Cell::new(now),
             blocked_since: Cell::new(None),
+            ended_at: Cell::new(None),
             was_refused: Cell::new(false),
             keeps: Cell::new(false),
             last_words: Cell::new(None),
@@ -99,7 +102,7 @@ impl Signals {
 
 /// Methods for the stream.
 impl Signals {
-    /// Returns the number of bytes that may go to actix now, which can be 0.
+    /// Returns the number of bytes that may go to actix now. The number can be 0.
     pub(super) fn room(&self) -> usize {
         if self.blocked_since.get().is_some() {
             return 0;
@@ -120,11 +123,10 @@ impl Signals {
     pub(super) fn take(&self, bytes: &[u8]) -> usize {
         match self.reading.get() {
             Reading::Head(mut scanner) => {
-                let end = scanner.feed(bytes);
-                if scanner.is_started() && self.head_since.get().is_none() {
-                    self.head_since.set(Some(Instant::now()));
-                }
-                let Some(end) = end else {
+                let Some(end) = scanner.feed(bytes) else {
+                    if scanner.is_started() && self.head_since.get().is_none() {
+                        self.head_since.set(Some(Instant::now()));
+                    }
                     self.reading.set(Reading::Head(scanner));
                     return bytes.len();
                 };
@@ -164,8 +166,8 @@ impl Signals {
         taken
     }
 
-    /// Returns true if a request has no complete response yet, so that closing the connection would
-    /// end the exchange without a response.
+    /// Returns true if the response to a request is not complete yet. Closing the connection would then end the
+    /// exchange without a response.
     pub(super) fn is_busy(&self) -> bool {
         self.is_open.get() || self.awaits_service.get()
     }
@@ -175,9 +177,9 @@ impl Signals {
         self.keeps.set(keeps);
     }
 
-    /// Reports that bytes are about to be written. If they complete the response, the connection
-    /// counts as idle from now on, because a client that has its response must find the connection
-    /// idle. The connection can be evicted only after the end of this turn.
+    /// Reports that bytes are about to be written. If these bytes complete the response, the connection counts as idle
+    /// from now on, because it must be idle as soon as the client has the response. The connection can be evicted only
+    /// after the end of this turn of the runtime.
     pub(super) fn writes(&self) {
         if self.is_answered.get() && !self.is_at_rest.get() {
             self.rest();
@@ -197,7 +199,8 @@ impl Signals {
     }
 
     fn rest(&self) {
-        let now = Instant::now();
+        // A response without a stream is written in the turn in which its service ended.
+        let now = self.ended_at.take().unwrap_or_else(Instant::now);
         self.is_at_rest.set(true);
         self.idle_since.set(now);
         self.place.idle(now);
@@ -241,8 +244,8 @@ impl Signals {
 
 /// Methods for the service.
 impl Signals {
-    /// Reports that a service begins to handle a request. Returns false if the connection was
-    /// evicted. The service must then not begin.
+    /// Reports that a service begins to handle a request. Returns false if the connection was evicted. In this case the
+    /// service must not begin.
     #[must_use]
     pub(super) fn begin(&self) -> bool {
         self.awaits_service.set(false);
@@ -289,9 +292,12 @@ impl Signals {
         self.is_answered.set(true);
     }
 
-    /// Returns true if the connection is so old that it closes with the next response.
-    pub(super) fn is_aged(&self) -> bool {
-        self.closes_at.is_some_and(|at| Instant::now() >= at)
+    /// Reports that the service has the response. Returns true if the connection is so old that it closes with this
+    /// response.
+    pub(super) fn is_last(&self) -> bool {
+        let now = Instant::now();
+        self.ended_at.set(Some(now));
+        self.closes_at.is_some_and(|at| now >= at)
     }
 }
 
@@ -299,10 +305,11 @@ impl Signals {
 impl Signals {
     pub(super) fn begin_turn(&self) {
         self.was_refused.set(false);
+        self.ended_at.set(None);
     }
 
-    /// Returns true if a read that was refused in this turn can now continue. No event reports
-    /// that, so the caller must poll again.
+    /// Returns true if a read that was refused in this turn can continue now. No event reports this, so the caller must
+    /// poll again.
     pub(super) fn has_more(&self) -> bool {
         self.was_refused.get() && self.keeps.get() && self.room() > 0
     }
@@ -313,9 +320,13 @@ impl Signals {
         }
     }
 
-    /// Returns the time at which the connection must close. During a call there is no such time,
-    /// because the call has its own deadline.
+    /// Returns the time at which the connection must close. `None` during a call, because the call has its own
+    /// deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
+        // A service begins in the turn in which the head is complete, unless actix cannot read the head.
+        if self.awaits_service.get() && self.head_since.get().is_none() {
+            self.head_since.set(Some(Instant::now()));
+        }
         let (since, limit, late) = if let Some(since) = self.blocked_since.get() {
             (since, self.limits.write, Late::Write)
         } else if self.is_open.get() {
@@ -323,7 +334,7 @@ impl Signals {
         } else if let Reading::Head(scanner) = self.reading.get()
             && scanner.is_too_long()
         {
-            // This time has passed, so the connection closes at once.
+            // This time is already past, so the connection closes at once.
             return Some((self.idle_since.get(), Late::TooLong));
         } else if let Some(since) = self.head_since.get() {
             (since, self.limits.head, Late::Head)
@@ -347,6 +358,5 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// The largest number of bytes of the next request that are read before the current request has its
-/// response.
+/// The largest number of bytes of the next request that are read while the current request has no response.
 pub(super) const MOST_AHEAD: usize = 4096;

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 
 use super::signals::{MOST_AHEAD, Signals};
 
-/// A TCP stream that hands over one exchange at a time, and reads no more than [`MOST_AHEAD`] bytes ahead.
+/// A TCP stream that passes one exchange at a time to actix, and reads no more than [`MOST_AHEAD`] bytes in advance.
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: TcpStream,
@@ -42,8 +42,7 @@ impl Stream {
         &self.signals
     }
 
-    /// Reads from the socket while no bytes may go to actix, to notice that the client closed the
-    /// connection.
+    /// Reads from the socket while actix must not get bytes, to notice that the client closed the connection.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_at_end {
             let free = MOST_AHEAD.saturating_sub(self.kept.len());
@@ -66,7 +65,7 @@ impl Stream {
         self.signals
             .refuse_read(!self.kept.is_empty() || self.is_at_end);
         if self.is_at_end && self.signals.is_busy() {
-            // A client that closes the connection gets no response to any of its requests.
+            // If a client closes the connection, it gets no response to any of its requests.
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
@@ -156,16 +155,14 @@ impl Drop for Stream {
             let _ = self.socket.try_write(words);
         }
         if self.signals.is_stuck() {
-            // Otherwise the kernel would keep the responses, and try to send them to the client for
-            // minutes.
+            // Without this, the kernel would keep the responses, and try to send them to the client for minutes.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
     }
 }
 
-/// Runs `read` with a buffer of at most `most` bytes that belongs to the thread. actix's own buffer
-/// cannot be used: its free space can be larger than `most`, and a [`ReadBuf`] cannot be shortened
-/// without `unsafe`.
+/// Runs `read` with a buffer of at most `most` bytes that belongs to the thread. actix's own buffer cannot be used,
+/// because its free space can be larger than `most`, and a [`ReadBuf`] cannot be shortened without `unsafe`.
 fn with_scratch<R>(most: usize, read: impl FnOnce(&mut ReadBuf<'_>) -> R) -> R {
     thread_local! {
         static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());

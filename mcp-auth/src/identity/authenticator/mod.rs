@@ -1,4 +1,4 @@
-//! Verification of bearer strings: from a token to a caller.
+//! Verification of bearer strings: finds the caller of a token.
 
 use std::array::from_fn;
 use std::hash::RandomState;
@@ -13,23 +13,30 @@ use crate::identity::cache::TokenCache;
 use crate::identity::caller::{Caller, CallerContext};
 use crate::identity::confirm::{ConfirmationSource, Confirmations};
 use crate::identity::error::{AuthError, TokenError, Unavailable};
+#[cfg(feature = "stdio")]
+use crate::identity::fingerprint::Fingerprint;
 use crate::identity::keys::{Fetches, Keys, PublishedKey};
+#[cfg(feature = "stdio")]
+use crate::identity::local_user::LocalUser;
 use crate::identity::log_throttle::LogThrottle;
 use crate::identity::lookup::{Budget, Service};
+use crate::identity::org::Org;
 use crate::identity::people::People;
 use crate::identity::policy::TokenPolicy;
+use crate::identity::revocations::RevocationChanges;
 use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
+#[cfg(feature = "stdio")]
+use crate::identity::verify::VerifiedClaims;
 use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 
-/// The client that presents a token, for limits.
+/// The client that presents a token, as far as limits need it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// True if too many tokens from the client's network were bad. The server then does less work
-    /// for this client: it checks a JWT's header and issuer before the signature, and refuses new
-    /// opaque tokens without asking the issuer. Good JWTs and known opaque tokens are still
-    /// accepted.
+    /// True if too many tokens from the client's network were bad. The server then does less work for this client: it
+    /// checks a JWT's header and issuer before the signature, and refuses new opaque tokens without asking the issuer.
+    /// Good JWTs and known opaque tokens are still accepted.
     pub(crate) fails_often: bool,
 }
 
@@ -57,14 +64,14 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) keys: Keys,
     pub(crate) decode: Arc<dyn Decode>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The source that confirms opaque tokens, the budget for new opaque tokens, and the runtime
-    /// for look-ups. Without a source, opaque tokens are refused.
+    /// The source that confirms opaque tokens, the budget for new opaque tokens, and the runtime for look-ups. If this
+    /// is `None`, opaque tokens are refused.
     pub(crate) confirm: Option<(Arc<dyn ConfirmationSource>, Option<Budget>, Handle)>,
     /// The users of the identity provider.
     pub(crate) people: Option<Arc<People>>,
 }
 
-/// The standing of a token that was accepted before, as far as the caches know it.
+/// Whether a token that was accepted before is still accepted, as far as the caches know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
     /// The token is accepted.
@@ -73,7 +80,7 @@ pub(crate) enum Standing {
     Over,
     /// The token must be verified again.
     Unknown {
-        /// True if that takes a request to the identity provider.
+        /// True if a new verification needs a request to the identity provider.
         asks_provider: bool,
     },
 }
@@ -82,9 +89,9 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct Throttles {
     unavailable: LogThrottle,
-    /// The throttles of the hints how to accept refused tokens, one for each reason of a refusal.
+    /// The throttles of the log lines that say how to accept refused tokens, one throttle for each reason of a refusal.
     hints: [LogThrottle; TokenError::COUNT],
-    /// The throttles of the lines about refusals, one for each reason of a refusal.
+    /// The throttles of the log lines about refusals, one throttle for each reason of a refusal.
     refusals: [LogThrottle; TokenError::COUNT],
 }
 
@@ -107,13 +114,12 @@ impl Client {
         }
     }
 
-    /// Creates a client without an address, whose tokens were never bad.
-    #[cfg(any(test, feature = "testing"))]
+    /// Creates a client without an address. No bad tokens count for this client.
     fn nobody() -> Self {
         Self::at(Ipv4Addr::UNSPECIFIED.into())
     }
 
-    /// Creates a client at this address, whose network never sent a bad token.
+    /// Creates a client at this address, whose network has not yet sent a bad token.
     #[cfg(any(test, feature = "testing", mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
@@ -134,6 +140,7 @@ impl Authenticator {
             confirm,
             people,
         } = config;
+        policy.revocations.use_clock(&clock);
         let policy = Arc::new(policy);
         let seen = Arc::new(TokenCache::new(policy.cache_bytes));
         let context = Arc::new(CallerContext {
@@ -169,7 +176,6 @@ impl Authenticator {
     ///
     /// # Errors
     /// The errors of [`Self::authenticate_from`].
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         let token = BearerToken::new(token);
         self.authenticate_from(Client::nobody(), &token).await
@@ -197,6 +203,10 @@ impl Authenticator {
                 self.count_refusal(error);
             })?,
         };
+        self.check_revocations(&caller).inspect_err(|&error| {
+            log_refusal(error, None, Some(caller.subject()));
+            self.count_refusal(error.into());
+        })?;
         if let Some((people, user_id)) = self.to_be_checked(&caller) {
             people.check_user(user_id).await.inspect_err(|&error| {
                 self.log_failure(error, None, Some(user_id));
@@ -205,6 +215,29 @@ impl Authenticator {
         }
         self.transition.count(&caller);
         Ok(caller)
+    }
+
+    /// Makes an authenticator that verifies no token, for a server whose only caller is a local user. Also returns that
+    /// caller.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn of_local_user(
+        policy: TokenPolicy,
+        decode: Arc<dyn Decode>,
+        clock: Arc<dyn Clock>,
+        user: &LocalUser,
+    ) -> (Self, Caller) {
+        let authenticator = Self::new(AuthenticatorConfig {
+            policy,
+            keys: Keys::None,
+            decode,
+            clock,
+            confirm: None,
+            people: None,
+        });
+        let context = &authenticator.context;
+        let (claims, parts) = VerifiedClaims::of_local_user(user, context.conventions);
+        let caller = Caller::new(claims, parts, Fingerprint::OF_NO_TOKEN, None, context);
+        (authenticator, caller)
     }
 
     /// Returns the caller of a token that was verified before and is still valid. This function
@@ -217,11 +250,11 @@ impl Authenticator {
         })
     }
 
-    /// Returns what is known about a token whose caller was accepted before. This function never waits.
+    /// Returns whether a token whose caller was accepted before is still accepted. This function never waits.
     pub(crate) fn standing(&self, token: &BearerToken<'_>, caller: &Caller) -> Standing {
         let claims = caller.verified();
         let current = claims.check_current(self.clock.unix_ms(), self.policy.leeway_ms);
-        if current.is_err() {
+        if current.is_err() || self.is_revoked(caller) {
             return Standing::Over;
         }
         if self
@@ -233,22 +266,60 @@ impl Authenticator {
         let asks_provider = match claims.evidence() {
             Evidence::Confirmed(_) => true,
             Evidence::Signed { .. } => self.to_be_checked(caller).is_some(),
+            Evidence::LocalUser => false,
         };
         Standing::Unknown { asks_provider }
     }
 
-    /// Returns true if the cache says that the user is not banned, or if users are not checked.
-    fn is_checked(&self, caller: &Caller) -> bool {
-        self.to_be_checked(caller)
-            .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
+    /// Returns true if the operator revoked the token, or what it stands for.
+    pub(crate) fn is_revoked(&self, caller: &Caller) -> bool {
+        self.check_revocations(caller).is_err()
     }
 
-    /// Returns true if the token was accepted before. Such a token is not a guess.
+    /// Completes when the token of a caller, or the organization in which the caller acts, is revoked.
+    pub(crate) async fn revoked(&self, caller: &Caller, org: Option<&Org>) {
+        let revocations = &self.policy.revocations;
+        let mut changes = revocations.changes();
+        let refuses = |org: &Org| revocations.refuses_organization(org.id());
+        while !self.is_revoked(caller) && !org.is_some_and(refuses) {
+            changes.next().await;
+        }
+    }
+
+    /// Returns the changes of the revocations from now on.
+    pub(crate) fn revocation_changes(&self) -> RevocationChanges {
+        self.policy.revocations.changes()
+    }
+
+    /// Checks a verified token against the revocations, and against the list of allowed clients. A token that was found
+    /// good is checked again when the revocations change.
+    fn check_revocations(&self, caller: &Caller) -> Result<(), TokenError> {
+        let revocations = &self.policy.revocations;
+        let generation = revocations.generation();
+        if caller.is_checked_at(generation) {
+            return Ok(());
+        }
+        let configured = self.policy.allowed_clients.as_deref();
+        revocations.check(&caller.ids(), configured)?;
+        caller.checked_at(generation);
+        Ok(())
+    }
+
+    /// Returns true if the token is not revoked, and the cache says that the user is not banned, or users are not
+    /// checked.
+    fn is_checked(&self, caller: &Caller) -> bool {
+        !self.is_revoked(caller)
+            && self
+                .to_be_checked(caller)
+                .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
+    }
+
+    /// Returns true if the token was accepted before. A token that was accepted before is not a guess.
     fn knows(&self, token: &BearerToken<'_>) -> bool {
         self.seen.get(token.fingerprint()).is_some()
     }
 
-    /// Returns the number of the issuer's keys. If no keys are known yet, they are fetched.
+    /// Returns the number of the issuer's keys. If the keys are not known yet, fetches them.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -297,20 +368,18 @@ impl Authenticator {
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            // The token is verified again. That shows whether the key was withdrawn or only has to
-            // be fetched.
+            // Verify the token again, because this shows whether the key was withdrawn or only has to be fetched.
             Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
             // The token stays in the cache even if it must be confirmed again, because the limits
             // for new tokens do not apply to a token that was accepted before.
-            Evidence::Confirmed(_) | Evidence::Signed { .. } => {
+            Evidence::Confirmed(_) | Evidence::LocalUser | Evidence::Signed { .. } => {
                 let holds = current && claims.is_recent(|| self.clock.uptime());
                 holds.then_some(caller)
             }
         }
     }
 
-    /// Returns the look-ups and the id of the user to look up; `None` if the policy does not check
-    /// users.
+    /// Returns the look-ups and the id of the user to look up. `None` if the policy does not check users.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
         let people = self.people.as_deref();
         let people = people.filter(|_| self.policy.check_users)?;
@@ -341,8 +410,8 @@ impl Authenticator {
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
-                    // Unauthenticated clients can cause these errors. The circuit breaker and the
-                    // budget log them, throttled.
+                    // Unauthenticated clients can cause these errors. The circuit breaker and the budget already log
+                    // them, with a throttle.
                     AuthError::FailsOften
                     | AuthError::Misconfigured
                     | AuthError::OverBudget(_)
@@ -400,9 +469,9 @@ impl Authenticator {
         }
     }
 
-    /// If a setting of the server or of the instance caused the refusal, logs how to accept such
-    /// tokens. Writes at most one line a minute for each reason, with the number of tokens that
-    /// were refused for this reason since the last line.
+    /// If a setting of the server or of the instance caused the refusal, logs how to accept tokens of this kind. Writes
+    /// at most one line a minute for each reason, with the number of tokens that were refused for this reason since the
+    /// last line.
     fn hint(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
@@ -413,7 +482,7 @@ impl Authenticator {
         let throttle = self.throttles.hints.get(error as usize);
         if let Some(refused) = throttle.and_then(|throttle| throttle.due(self.clock.uptime())) {
             let audience = self.policy.audience.accepted.first();
-            tracing::warn!(target: "mcp_auth", fact = error.name(), refused, audience, "{text}");
+            tracing::warn!(target: "mcp_auth", fact = error.reason(), refused, audience, "{text}");
         }
     }
 
@@ -430,8 +499,7 @@ impl Authenticator {
             && !tracing::enabled!(target: "mcp_auth", Level::DEBUG)
         {
             let reason = error.reason();
-            let fact = error.name();
-            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, fact, "token refused");
+            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, fact = reason, "token refused");
         }
     }
 
@@ -445,7 +513,7 @@ impl Authenticator {
         if let Some(signed) = candidate.signed_by(&keys) {
             return Ok(signed);
         }
-        // A provider may publish a new key under the `kid` of the old key.
+        // A provider may publish a new key with the `kid` of the old key.
         let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
         Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }

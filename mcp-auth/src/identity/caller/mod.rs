@@ -4,6 +4,7 @@ mod principal;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use crate::identity::entitlements::Entitlements;
 use crate::identity::fingerprint::Fingerprint;
 use crate::identity::mark::Mark;
 use crate::identity::org::Org;
+use crate::identity::revocations::TokenIds;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
 use crate::identity::token_kind::TokenKind;
@@ -26,10 +28,11 @@ pub(crate) use principal::{Principal, PrincipalKey};
 
 /// The caller of a tool, as proved by the access token.
 ///
-/// A caller exists only for a genuine token: the token has a valid signature of the issuer's key, or the
-/// issuer confirmed the token within the last minute. Tools cannot read the token. The server itself keeps a
-/// token in memory only if it needs the token for requests to the issuer. It does so for opaque OAuth tokens
-/// and, if it has no secret key, for every OAuth token.
+/// A caller exists only for a genuine token: the token has a valid signature of the issuer's key, or the issuer
+/// confirmed the token within the last minute. The only exception is the user whom the code of a server over stdio
+/// names (`ServerBuilder::local_user`). Tools cannot read the token. The server itself keeps a token in memory
+/// only if it needs the token for requests to the issuer. This is the case for opaque OAuth tokens and, if the server
+/// has no secret key, for every OAuth token.
 ///
 /// The data of a caller was correct when the token was issued or confirmed. For the caller's current role and
 /// permissions in an organization, take an [`Org`].
@@ -98,6 +101,8 @@ struct CallerFacts {
     hierarchy: Arc<ScopeHierarchy>,
     fingerprint: Fingerprint,
     token: Option<TokenText>,
+    /// The generation of the revocations at which the token was last found good; 0 before the first check.
+    checked: AtomicU64,
 }
 
 /// The data that all callers of one server share.
@@ -119,23 +124,22 @@ pub(crate) struct CallerParts {
     pub(crate) key_id: Option<String>,
     /// The granted scopes.
     pub(crate) scopes: Vec<String>,
-    /// The organization that the token names, with the data about it that the token contains.
+    /// The organization that the token names, with the data about the organization that the token contains.
     pub(crate) org: Option<Org>,
-    /// True if the token names no organization and the issuer must be asked which organization the user
-    /// chose.
+    /// True if the token names no organization, and the issuer must be asked for the organization that the user chose.
     pub(crate) org_at_issuer: bool,
     /// The actor, who acts in the user's name.
     pub(crate) actor: Option<Actor>,
     /// The session, for session tokens.
     pub(crate) session: Option<Session>,
-    /// The features that the token names; `None` if there are none or they cannot be read.
+    /// The features that the token names. `None` if there are none or they cannot be read.
     pub(crate) features: Option<Entitlements>,
-    /// The plans that the token names; `None` if there are none or they cannot be read.
+    /// The plans that the token names. `None` if there are none or they cannot be read.
     pub(crate) plans: Option<Entitlements>,
 }
 
 impl Caller {
-    /// Creates the caller of verified claims. Only verification constructs such claims.
+    /// Creates the caller of verified claims. Only the verification of a token constructs verified claims.
     pub(crate) fn new(
         claims: VerifiedClaims,
         parts: CallerParts,
@@ -152,6 +156,7 @@ impl Caller {
             parts,
             fingerprint,
             token,
+            checked: AtomicU64::new(0),
         };
         Self {
             facts: Arc::new(facts),
@@ -164,7 +169,7 @@ impl Caller {
         self.facts.claims.subject()
     }
 
-    /// Returns the user's id (`user_…`); `None` if the subject is a machine or an organization.
+    /// Returns the user's id (`user_…`). `None` if the subject is a machine or an organization.
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError};
@@ -182,7 +187,7 @@ impl Caller {
         self.facts.is_user
     }
 
-    /// Returns the machine's id (`mch_…`); `None` unless the caller presented a machine's token.
+    /// Returns the machine's id (`mch_…`). `None` unless the token is a machine's token.
     ///
     /// ```
     /// use mcp_auth::Caller;
@@ -199,11 +204,9 @@ impl Caller {
         Some(self.subject()).filter(|_| self.token_kind() == TokenKind::M2m)
     }
 
-    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3); `None` for any
-    /// other kind of token.
+    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3). `None` for tokens of other kinds.
     ///
-    /// The id of a client that registered with a metadata document is the https URL of the
-    /// document.
+    /// If a client registered with a metadata document, its id is the https URL of the document.
     pub fn client_id(&self) -> Option<&str> {
         self.facts.parts.client_id.as_deref()
     }
@@ -216,14 +219,14 @@ impl Caller {
     /// Returns the scopes of an OAuth token (RFC 6749 §3.3) or of an API key, in the token's order.
     /// Session tokens and machines' tokens have no scopes.
     ///
-    /// In Clerk's API, a machine's token also has "scopes": the machines that it may call. They are not
-    /// returned here.
+    /// In Clerk's API, a machine's token also has "scopes", which are the machines that it may call. This method does
+    /// not return these scopes.
     pub fn scopes(&self) -> &[String] {
         &self.facts.parts.scopes
     }
 
     /// Returns true if the token has this scope, or a scope that implies it by
-    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies). Guards use this rule too.
+    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies). Guards use the same rule.
     ///
     /// Scopes are compared byte for byte.
     pub fn has_scope(&self, scope: &str) -> bool {
@@ -235,10 +238,10 @@ impl Caller {
         &self.facts.hierarchy
     }
 
-    /// Returns when the token expires; `None` if it does not expire. API keys and machines' tokens may never
+    /// Returns when the token expires. `None` if the token does not expire. API keys and machines' tokens may never
     /// expire.
     ///
-    /// A JWT (`exp`, whole seconds) is accepted for 5 seconds longer, because clocks differ.
+    /// The server accepts a JWT (`exp`, whole seconds) for 5 seconds longer, because clocks differ.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -258,33 +261,35 @@ impl Caller {
         Some(UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH))
     }
 
-    /// Returns the time of day at which the token expires, in milliseconds since 1970; `None` if it does not expire.
+    /// Returns the time of day at which the token expires, in milliseconds since 1970. `None` if the token does not
+    /// expire.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         self.facts.claims.expires_ms()
     }
 
-    /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
+    /// Returns the id of the organization that the token names (`org_…`). `None` if the token names no organization.
     ///
-    /// An OAuth token names an organization only if it is a JWT and its client was granted the scope
-    /// `user:org:read`. The token may be a day old. To learn whether the caller is still a member, take an
-    /// [`Org`]. Also take an [`Org`] for opaque OAuth tokens, because they name no organization. The API key
-    /// of an organization names that organization.
+    /// An OAuth token names an organization only if the token is a JWT and its client was granted the scope
+    /// `user:org:read`. The token may be a day old. To learn whether the caller is still a member, take an [`Org`].
+    /// Also take an [`Org`] for opaque OAuth tokens, because they name no organization. The API key of an organization
+    /// names that organization.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
     pub fn org_id(&self) -> Option<&str> {
         self.token_org().map(Org::id)
     }
 
-    /// Returns the actor who acts in the user's name, for example a support engineer; `None` if the
-    /// user acts themselves, or if the token's `act` claim cannot be read.
+    /// Returns the actor who acts in the user's name, for example a support engineer. `None` if the user acts
+    /// themselves, or if the token's `act` claim cannot be read.
     ///
-    /// [`is_impersonated`](Self::is_impersonated) is true whenever there is an `act` claim, readable or not.
+    /// [`is_impersonated`](Self::is_impersonated) is true whenever there is an `act` claim, even if the claim cannot be
+    /// read.
     pub fn actor(&self) -> Option<&Actor> {
         self.facts.parts.actor.as_ref()
     }
 
-    /// Returns true if somebody else acts in the user's name. The token then has an `act` claim, readable or
-    /// not (RFC 8693 §4.1).
+    /// Returns true if another person acts in the user's name. The token then has an `act` claim, which may be
+    /// unreadable (RFC 8693 §4.1).
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError};
@@ -297,22 +302,21 @@ impl Caller {
     /// }
     /// ```
     ///
-    /// To refuse such callers in a tool's declaration, use the key `forbid_actor` of
-    /// [`#[mcp_tool]`](crate::mcp_tool).
+    /// To refuse these callers in a tool's declaration, use the key `forbid_actor` of [`#[mcp_tool]`](crate::mcp_tool).
     pub fn is_impersonated(&self) -> bool {
         self.facts.claims.names_actor() || self.actor().is_some()
     }
 
-    /// Returns the session; `None` unless the caller presented a session token.
+    /// Returns the session. `None` unless the caller presented a session token.
     pub fn session(&self) -> Option<&Session> {
         self.facts.parts.session.as_ref()
     }
 
-    /// Returns all claims of the token, unchanged. An opaque token has only the custom claims that
-    /// it was created with; an opaque OAuth token has none.
+    /// Returns all claims of the token, unchanged. An opaque token has only the custom claims with which it was
+    /// created. An opaque OAuth token has no custom claims.
     ///
-    /// The claims that this library uses have been checked. Any other claim may be missing or have an
-    /// unexpected type. Claims may hold personal data, so don't log them.
+    /// The server has checked the claims that this library uses. Any other claim may be missing or have an unexpected
+    /// type. Claims may contain personal data, so do not log them.
     ///
     /// ```
     /// use mcp_auth::{Caller, mcp_tool};
@@ -383,9 +387,34 @@ impl Caller {
         self.facts.parts.plans.as_ref()
     }
 
-    /// Returns true if the issuer has to be asked in which organization the caller acts.
+    /// Returns true if the issuer must be asked for the organization in which the caller acts.
     pub(crate) fn org_at_issuer(&self) -> bool {
         self.facts.parts.org_at_issuer
+    }
+
+    /// Returns true if the token was found good at this generation of the revocations.
+    pub(crate) fn is_checked_at(&self, generation: u64) -> bool {
+        self.facts.checked.load(Ordering::Acquire) == generation
+    }
+
+    /// Notes that the token was found good at this generation of the revocations.
+    pub(crate) fn checked_at(&self, generation: u64) {
+        self.facts.checked.store(generation, Ordering::Release);
+    }
+
+    /// Returns the ids by which the token can be revoked.
+    pub(crate) fn ids(&self) -> TokenIds<'_> {
+        let actor = self.actor();
+        TokenIds {
+            is_oauth: self.token_kind() == TokenKind::OAuth,
+            subject: self.subject(),
+            actors: [actor, actor.and_then(Actor::actor)].map(|actor| actor.map(Actor::subject)),
+            client: self.client_id(),
+            session: self.session().map(Session::id),
+            token: self.facts.claims.id(),
+            organization: self.org_id(),
+            issued_ms: self.facts.claims.issued_ms(),
+        }
     }
 
     pub(crate) fn verified(&self) -> &VerifiedClaims {
@@ -402,7 +431,7 @@ impl Caller {
     }
 }
 
-/// Shows no claims: they may hold an e-mail address.
+/// Prints no claims, because claims may contain an e-mail address.
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller")

@@ -7,8 +7,9 @@ use crate::identity::caller::Caller;
 use crate::identity::org::Org;
 use crate::identity::token_kind::TokenKind;
 
-/// The key of state that outlives a request. Requests of equal principals share the state. Two
-/// clients of one user are two principals, and so are two API keys.
+/// The user, machine or API key, with the client and the organization, as the key of state that outlives a request.
+/// Requests of equal principals share this state. Two clients of one user are two principals, and so are two API keys
+/// of one user.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Principal<'a> {
     issuer: &'a str,
@@ -32,7 +33,7 @@ impl<'a> Principal<'a> {
         }
     }
 
-    /// Returns bytes that no other principal has: each part with its length.
+    /// Returns bytes that no other principal has. Each part is written after its length.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let Self {
             issuer,
@@ -81,8 +82,8 @@ impl PrincipalKey {
     }
 }
 
-/// Hashes only the user or machine, so all principals of one user have the same hash. A table must
-/// therefore hold only few principals of each user.
+/// Hashes only the user or machine, so all principals of one user have the same hash. A table must therefore contain
+/// only few principals of each user.
 impl Hash for PrincipalKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.caller.facts.subject_hash);
@@ -97,7 +98,7 @@ impl PartialEq for PrincipalKey {
 
 impl Eq for PrincipalKey {}
 
-/// Shows only ids, which are enough for logs.
+/// Prints only ids, which are enough for logs.
 impl fmt::Debug for Principal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")

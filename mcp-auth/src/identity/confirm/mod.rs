@@ -36,7 +36,7 @@ pub(crate) use confirmation::Confirmation;
 
 /// Verifies opaque tokens; implemented by an identity provider.
 pub(crate) trait ConfirmationSource: Debug + Send + Sync {
-    /// Returns true if the server has a key to ask about tokens of this kind.
+    /// Returns true if the server has a key with which it can ask about tokens of this kind.
     fn confirms(&self, kind: TokenKind) -> bool;
 
     /// Asks about a token. Runs on the I/O runtime.
@@ -50,7 +50,7 @@ pub(crate) trait ConfirmationSource: Debug + Send + Sync {
 /// The identity provider's response about an opaque token.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenStatus {
-    /// The token is active, and this is its description.
+    /// The token is active. The value is its description.
     Active(Box<Confirmation>),
     /// The token must be refused, for this reason.
     Refused(TokenError),
@@ -76,8 +76,7 @@ struct Shared {
 type Outcome = Result<Caller, TokenError>;
 
 impl Confirmations {
-    /// Asks `source` about tokens. The `budget` limits the requests about new tokens. Callers are
-    /// cached in `seen`.
+    /// Asks `source` about tokens. `budget` limits the requests about new tokens. Callers are cached in `seen`.
     pub(crate) fn new(
         (source, budget, io): (Arc<dyn ConfirmationSource>, Option<Budget>, Handle),
         policy: Arc<TokenPolicy>,
@@ -105,8 +104,8 @@ impl Confirmations {
         self.0.tokens.service()
     }
 
-    /// Asks the issuer about a token and returns its caller. The kind of the token was checked
-    /// before.
+    /// Asks the issuer about a token and returns its caller. The caller of this function has already checked the kind
+    /// of the token.
     ///
     /// # Errors
     /// One of [`AuthError`].
@@ -144,7 +143,7 @@ impl Shared {
         let caller = self.seen.get(fingerprint)?;
         let claims = caller.verified();
         match claims.check_current(self.clock.unix_ms(), 0) {
-            // An expired token does not become valid again.
+            // An expired token never becomes valid again.
             Err(error) => Some(Err(error)),
             Ok(()) => claims
                 .is_recent(|| self.clock.uptime())
@@ -152,9 +151,8 @@ impl Shared {
         }
     }
 
-    /// Asks about a token. The look-up itself waits in the queue of the budget, so it continues if
-    /// the client that caused it disconnects. Other requests with this token then still get the
-    /// outcome.
+    /// Asks about a token. The look-up itself waits in the queue of the budget, so it continues if the client that
+    /// caused it disconnects. Other requests with the same token then still get the outcome.
     async fn look_up(
         &self,
         kind: TokenKind,
@@ -175,16 +173,16 @@ impl Shared {
         let question = async |mut turn: Option<Question>| {
             let status = self.source.confirm(kind, token.clone()).await;
             match status {
-                // The client's network pays only for a bad token. A failure or a rate limit of the
-                // issuer says nothing about the token.
+                // The client's network pays only for a bad token. A failure or a rate limit of the issuer does not show
+                // that the token is bad.
                 Ok(TokenStatus::Active(_))
                 | Err(LookupError::Failed | LookupError::Throttled(_)) => {
                     if let Some(question) = &mut turn {
                         question.give_back();
                     }
                 }
-                // A declined request opens no circuit breaker, so only the budget limits how often
-                // a client can cause it.
+                // A declined request does not open the circuit breaker, so only the budget limits how often a client
+                // can cause such a request.
                 Err(LookupError::Declined) => self.seen.remove(fingerprint),
                 Ok(TokenStatus::Refused(_)) | Err(LookupError::KeyRefused) => {}
             }

@@ -22,7 +22,7 @@ pub(crate) enum FetchError {
     /// The response is not a key set.
     #[error("the response is not a JSON Web Key Set")]
     Malformed,
-    /// There was no usable response.
+    /// The issuer gave no usable response.
     #[error("the issuer's keys could not be fetched")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -36,8 +36,8 @@ pub(crate) struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// Reads a JSON Web Key Set (RFC 7517 §5). Keys that are not for RS256 are left out, because a
-    /// set may contain keys for other purposes.
+    /// Reads a JSON Web Key Set (RFC 7517 §5). A set may contain keys for other purposes, so keys that are not for
+    /// RS256 are left out.
     ///
     /// # Errors
     /// [`FetchError::Malformed`] if the document is not a key set.
@@ -83,13 +83,12 @@ impl PublishedKey {
     }
 }
 
-/// A key that is ready to verify signatures. Refreshes of the key set keep the `Arc` for as long as
-/// the key is published.
+/// A key that is ready to verify signatures. While the key is published, refreshes of the key set keep the same `Arc`.
 #[derive(Debug)]
 pub(crate) struct VerifyingKey {
     published: PublishedKey,
-    /// The parsed key. It is stored because parsing costs a good part of a signature check. `None`
-    /// if the numbers do not form an RSA key; such a key verifies nothing.
+    /// The parsed key. It is stored because parsing takes a good part of the time of a signature check. `None` if the
+    /// numbers do not form an RSA key. Such a key verifies no signature.
     rsa: Option<ParsedPublicKey>,
 }
 
@@ -155,6 +154,6 @@ fn bits(number: &[u8]) -> usize {
 
 const MIN_MODULUS_BITS: usize = 2048;
 
-/// The greatest number of keys that are read from a set. Several keys may have the same `kid`; each
-/// of them is tried.
+/// The greatest number of keys that are read from a set. If several keys have the same `kid`, the server tries each of
+/// them.
 const MAX_KEYS: usize = 32;

@@ -11,18 +11,24 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::error::{AuthError, Unavailable};
+use crate::identity::error::{AuthError, TokenError, Unavailable};
 
 pub(crate) use key::{FetchError, KeySource, PublishedKey, VerifyingKey};
 pub(crate) use pem::PemError;
 
 use published::PublishedKeys;
 
-/// The source of the keys that tokens must be signed with.
+/// The source of the keys with which tokens must be signed.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    /// One key from the configuration. It needs no network. The `kid` of tokens is ignored.
+    /// One key from the configuration. It needs no network. The server ignores the `kid` of tokens.
     Fixed(Arc<VerifyingKey>),
+    /// No key, so every signature is refused.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only a server with a local user has no key")
+    )]
+    None,
     /// The key set that the issuer publishes.
     Published(Arc<PublishedKeys>),
 }
@@ -65,13 +71,13 @@ impl Keys {
     ) -> Result<Vec<Arc<VerifyingKey>>, AuthError> {
         match self {
             Self::Fixed(key) => Ok(vec![Arc::clone(key)]),
+            Self::None => Err(TokenError::UnknownKey.into()),
             Self::Published(keys) => keys.for_kid(kid, issued_ms).await,
         }
     }
 
-    /// Returns other keys with this `kid`, after no key of `tried` verified the signature. The
-    /// issuer may have changed the key and kept its `kid`. Keys are fetched by the rule of
-    /// [`Self::for_kid`].
+    /// Returns other keys with this `kid`, after no key of `tried` verified the signature. The issuer may have changed
+    /// the key without changing the `kid`. Keys are fetched by the rule of [`Self::for_kid`].
     ///
     /// # Errors
     /// [`Unavailable`] if the keys cannot be fetched now.
@@ -82,7 +88,7 @@ impl Keys {
         tried: &[Arc<VerifyingKey>],
     ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
         match self {
-            Self::Fixed(_) => Ok(Vec::new()),
+            Self::Fixed(_) | Self::None => Ok(Vec::new()),
             Self::Published(keys) => keys.others(kid, issued_ms, tried).await,
         }
     }
@@ -91,17 +97,18 @@ impl Keys {
     pub(crate) fn is_current(&self, key: &Arc<VerifyingKey>) -> bool {
         match self {
             Self::Fixed(own) => Arc::ptr_eq(own, key),
+            Self::None => false,
             Self::Published(keys) => keys.is_current(key),
         }
     }
 
-    /// Fetches the keys if there are none yet.
+    /// Fetches the keys if no keys were fetched yet.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer cannot be reached.
     pub(crate) async fn prepare(&self) -> Result<(), Unavailable> {
         match self {
-            Self::Fixed(_) => Ok(()),
+            Self::Fixed(_) | Self::None => Ok(()),
             Self::Published(keys) => keys.prepare().await,
         }
     }
@@ -110,6 +117,7 @@ impl Keys {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Fixed(_) => 1,
+            Self::None => 0,
             Self::Published(keys) => keys.count(),
         }
     }
@@ -118,7 +126,7 @@ impl Keys {
     /// fetch that the next request with a token would start, so that a server without requests becomes ready again.
     pub(crate) fn is_ready(&self) -> bool {
         match self {
-            Self::Fixed(_) => true,
+            Self::Fixed(_) | Self::None => true,
             Self::Published(keys) => keys.is_ready(),
         }
     }
@@ -127,6 +135,7 @@ impl Keys {
     pub(crate) fn known(&self) -> usize {
         match self {
             Self::Fixed(_) => 1,
+            Self::None => 0,
             Self::Published(keys) => keys.known(),
         }
     }
@@ -134,7 +143,7 @@ impl Keys {
     /// Returns how many fetches ended.
     pub(crate) fn fetches(&self) -> Fetches {
         match self {
-            Self::Fixed(_) => Fetches::default(),
+            Self::Fixed(_) | Self::None => Fetches::default(),
             Self::Published(keys) => keys.fetches(),
         }
     }
@@ -146,6 +155,7 @@ impl Keys {
     pub(crate) async fn share_any(&self, others: &[PublishedKey]) -> Result<bool, Unavailable> {
         match self {
             Self::Fixed(own) => Ok(others.iter().any(|other| own.has_material_of(other))),
+            Self::None => Ok(false),
             Self::Published(keys) => keys.share_any(others).await,
         }
     }

@@ -23,8 +23,7 @@ pub(crate) enum PemError {
     Short,
 }
 
-/// Reads a public key. Line breaks may be missing or written as `\n`. The markers may be missing,
-/// too.
+/// Reads a public key. Line breaks may be missing or written as `\n`. The markers may also be missing.
 pub(super) fn parse(text: &str) -> Result<VerifyingKey, PemError> {
     if text.contains("PRIVATE KEY") {
         return Err(PemError::Private);
@@ -101,7 +100,7 @@ mod tests {
         assert_eq!(refused(SHORT), PemError::Short);
     }
 
-    /// 1024 bits. The private key was deleted.
+    /// A public key of 1024 bits. Its private key was deleted.
     const SHORT: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC2BU5OI2l1oDLeVnQ6/70soiujvu5ILxI0w9\
         3afmdhkY1Bt7EVacrzUE+Z0yhSG3gOWhSfw0nKyNvxJIad4GJy1WFADNVVJhMjwGyWvBTk5gCwTvgEkyGkJFHScvFN\
         Rd4+GfmxJada89BTgbpCzxJdoq3Jjnswv+s4BkObdxRbmwIDAQAB";

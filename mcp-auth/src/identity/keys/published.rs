@@ -1,9 +1,8 @@
 //! The issuer's key set. Requests read the set without waiting, and the set is refreshed in the
 //! background.
 //!
-//! This module does not use [`Lookup`](crate::identity::lookup::Lookup), for two reasons. An old
-//! set stays usable while the issuer is down, and a token with an unknown key waits for a fetch
-//! that began after the token arrived.
+//! This module does not use [`Lookup`](crate::identity::lookup::Lookup), for two reasons. An old set stays usable while
+//! the issuer is down. And a token with an unknown key waits for a fetch that began after the token arrived.
 //!
 //! INVARIANTS:
 //! - A token is accepted only if its key was in the set of the last successful fetch, at most 24
@@ -59,13 +58,13 @@ struct Snapshot {
     keys: Vec<Arc<VerifyingKey>>,
     /// The number of the fetch, counted from 1.
     number: u64,
-    /// The uptime at which the fetch began. The set may be as old as that.
+    /// The uptime at which the fetch began. The data of the set is at least this old.
     fetched: Duration,
     /// The time of day at which the fetch began, in milliseconds since 1970.
     fetched_unix_ms: u64,
 }
 
-/// The pace of the fetches.
+/// How often the set may be fetched.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// The number of fetches that failed since the last success.
@@ -179,8 +178,8 @@ impl PublishedKeys {
             .ok_or(unavailable(MIN_BACK_OFF))
     }
 
-    /// Returns the keys that `look` finds in the set. If `look` finds none, the set is fetched
-    /// again, unless it is newer than the token.
+    /// Returns the keys that `look` finds in the set. If `look` finds no key, the set is fetched again, unless the set
+    /// is newer than the token.
     async fn find(
         &self,
         issued_ms: Option<u64>,
@@ -221,8 +220,8 @@ impl PublishedKeys {
     fn refresh_if_due(&self, now_ms: u64) {
         let next = &self.shared.next_fetch_ms;
         let due = next.load(Ordering::Relaxed);
-        // Only the request that moves the due time starts the fetch. The outcome of the fetch sets
-        // the due time again.
+        // Only the request that changes the due time starts the fetch. The outcome of the fetch sets the due time
+        // again.
         let claimed = now_ms.saturating_add(as_ms(MAX_BACK_OFF));
         if now_ms >= due
             && next
@@ -233,8 +232,8 @@ impl PublishedKeys {
         }
     }
 
-    /// Fetches the set if there is none or it is too old. If the fetch fails, the failure may make
-    /// the old set usable again.
+    /// Fetches the set if there is no set or the set is too old. If the fetch fails, the old set may become usable
+    /// again.
     async fn fetch_unless_usable(&self) -> Result<(), Unavailable> {
         if self.with_usable(|_| ()).is_some() {
             return Ok(());
@@ -246,8 +245,7 @@ impl PublishedKeys {
         self.with_usable(|_| ()).map_or(outcome, Ok)
     }
 
-    /// Returns how long to wait before the next fetch, because the last fetch failed; `None` if
-    /// there is no need to wait.
+    /// Returns how long to wait before the next fetch, because the last fetch failed. `None` if no wait is necessary.
     fn rest(&self) -> Option<Duration> {
         if self.flights.is_flying(&()) || self.shared.pace().failures == 0 {
             return None;
@@ -262,14 +260,13 @@ impl PublishedKeys {
         self.flights.is_flying(&())
     }
 
-    /// Joins the fetch in flight, or starts a fetch. The fetch continues even if nobody waits for
-    /// it.
+    /// Joins the fetch in flight, or starts a fetch. The fetch continues even if no request waits for it.
     fn fetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || shared.fetch())
     }
 
-    /// Fetches because of a token with an unknown key. The pace of such fetches is limited.
+    /// Fetches because of a token with an unknown key. The number of these fetches is limited.
     fn refetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || async move {
@@ -418,21 +415,18 @@ fn as_ms(duration: Duration) -> u64 {
 
 /// A set of this age is refreshed in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
-/// A set of this age is used only after another attempt to fetch it, even if the attempt fails.
-/// Without this rule, the first request after a long pause could use a key that was withdrawn long
-/// ago.
+/// A set of this age is used only after another attempt to fetch it, even if the attempt fails. Without this rule, the
+/// first request after a long pause could use a key that was withdrawn long before.
 const ASK_AFTER: Duration = Duration::from_secs(10 * 60);
 /// A set of this age is never used.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Tokens can cause this many fetches at once, and then one fetch in each [`FORCED_INTERVAL`].
-/// Further fetches wait. So a caller with a new key waits for one interval at most, even while an
-/// attacker invents key ids.
+/// Tokens can cause this many fetches at once, and then one fetch in each [`FORCED_INTERVAL`]. Further fetches wait. A
+/// caller with a new key therefore waits for at most one interval, even while an attacker invents key ids.
 const FORCED_AT_ONCE: u32 = 4;
 const FORCED_INTERVAL: Duration = Duration::from_secs(2);
-/// An issuer publishes a key before it signs tokens with the key. Clocks and caches may delay the
-/// publication by this time.
+/// An issuer publishes a key before it signs tokens with the key. Different clocks and caches may delay the publication
+/// by this time.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
-/// The shortest and the longest time between fetches that fail. Each failure makes the time twice
-/// as long.
+/// The shortest and the longest time between failed fetches. After each failure the time is twice as long.
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(8);

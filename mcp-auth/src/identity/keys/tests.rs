@@ -378,14 +378,14 @@ impl Fixture {
         block_on(self.keys.others(Some("a"), issued_ms, &[Arc::clone(tried)]))
     }
 
-    /// Waits until this many fetches were begun.
+    /// Waits until this many fetches have begun.
     fn begun(&self, calls: usize) {
         while self.source.calls() < calls {
             std::thread::yield_now();
         }
     }
 
-    /// Waits until this many fetches were begun and all have ended.
+    /// Waits until this many fetches have begun and all of them have ended.
     fn settle(&self, calls: usize) {
         let Keys::Published(keys) = &self.keys else {
             panic!("fixed")

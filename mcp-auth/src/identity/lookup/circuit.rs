@@ -1,4 +1,4 @@
-//! A circuit breaker: it stops asking a service that fails, and asks again later.
+//! A circuit breaker: it stops requests to a service that fails, and tries again later.
 //!
 //! INVARIANT: while the circuit is open, every question fails with [`Unavailable`], so an open
 //! circuit never makes the server accept a token. Each service has a circuit of its own.
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl Circuit {
-    /// Creates a closed circuit. `what` names the data that is asked for, for errors and the log.
+    /// Creates a closed circuit. `what` names the data that is looked up, for errors and the log.
     pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -132,14 +132,14 @@ struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    /// Records the outcome. Returns the time after which a retry makes sense.
+    /// Records the outcome. Returns the time after which the client may retry.
     fn settle(self, error: Option<&LookupError>) -> Duration {
         let now = self.circuit.clock.uptime();
         let mut state = self.circuit.lock();
         let was_open = state.rests_until > now;
         match error {
-            // Any response closes the circuit, even a refusal. Otherwise a client could open the
-            // circuit for everybody by sending malformed tokens.
+            // Any response closes the circuit, even a refusal. Otherwise a client could send malformed tokens to open
+            // the circuit for all clients.
             None | Some(LookupError::Declined | LookupError::KeyRefused) => state.failures = 0,
             Some(LookupError::Throttled(wait)) => {
                 let wait = (*wait).clamp(SHORTEST_REST, LONGEST_THROTTLE);
@@ -175,7 +175,7 @@ impl Passage<'_> {
     }
 }
 
-/// When a probing question ends, even without an outcome, the next question may probe.
+/// When the probing question ends, even without an outcome, the next question may probe.
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
         if self.probe {

@@ -19,7 +19,7 @@ pub(crate) struct ExpiringCache<K, V, W = UnitWeighter> {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) value: V,
-    /// The uptime at which the value was requested. The value may be as old as this.
+    /// The uptime at which the value was requested. The data of the value may be this old.
     pub(crate) since: Duration,
     /// The uptime at which the value expires.
     pub(crate) until: Duration,
@@ -29,6 +29,8 @@ pub(crate) struct Entry<V> {
 #[derive(Clone, Debug)]
 pub(crate) struct Cached<V> {
     pub(crate) value: V,
+    /// The uptime at which the value was requested.
+    pub(crate) since: Duration,
     /// The age of the value.
     pub(crate) age: Duration,
     /// The time until the value expires.
@@ -36,8 +38,8 @@ pub(crate) struct Cached<V> {
 }
 
 impl<V> Entry<V> {
-    /// Creates an entry for a value that was requested at the uptime `since`. It expires when `age`
-    /// has passed since then.
+    /// Creates an entry for a value that was requested at the uptime `since`. The entry expires when `age` has passed
+    /// since then.
     pub(crate) fn believed_for(age: Duration, value: V, since: Duration) -> Self {
         Self {
             value,
@@ -46,7 +48,7 @@ impl<V> Entry<V> {
         }
     }
 
-    /// Creates an entry that only the waiting requests get. It is not cached.
+    /// Creates an entry that is not cached. Only the requests that wait for it get the value.
     pub(crate) fn not_cached(value: V) -> Self {
         Self::believed_for(Duration::ZERO, value, Duration::ZERO)
     }
@@ -68,7 +70,7 @@ where
     V: Clone,
     W: Weighter<K, Entry<V>> + Clone,
 {
-    /// Creates an empty cache of at most the weight `most`. Space is reserved for `usual` entries.
+    /// Creates an empty cache whose entries weigh at most `most` together. Memory is reserved for `usual` entries.
     pub(crate) fn weighed(most: u64, usual: usize, weighter: W, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -76,7 +78,7 @@ where
         }
     }
 
-    /// Returns the value of the key, unless it is expired.
+    /// Returns the value of the key, unless the value has expired.
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<Cached<V>>
     where
         Q: Equivalent<K> + Hash + ?Sized,
@@ -89,6 +91,7 @@ where
         let now = self.clock.uptime();
         (now < until).then(|| Cached {
             value,
+            since,
             age: now.saturating_sub(since),
             rest: until.saturating_sub(now),
         })

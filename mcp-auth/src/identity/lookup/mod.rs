@@ -1,9 +1,8 @@
 //! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within
 //! a budget.
 //!
-//! This module decides when a service is asked and how long a response is cached. It does not know
-//! what is asked: each user of a [`Lookup`] passes in the question, which is one request to the
-//! service.
+//! This module decides when a service is asked and how long a response is cached. It does not know what the service is
+//! asked: the user of a [`Lookup`] passes in the question, which is one request to the service.
 //!
 //! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service
 //! cannot be asked, the look-up fails.
@@ -96,8 +95,8 @@ impl Service {
         self.budget.as_ref().map_or(0, Budget::refused)
     }
 
-    /// Waits until the budget, if there is one, allows a question. `network` is the network of the
-    /// client. It pays for the question, unless the response proves a token good.
+    /// Waits until the budget, if there is one, allows a question. `network` is the network of the client. The network
+    /// pays for the question, unless the response proves that the token is good.
     ///
     /// # Errors
     /// - [`NoAnswer::Unavailable`] while the circuit breaker is open.
@@ -137,14 +136,14 @@ impl Service {
         Ok((self.circuit.ask(ask).await?, asked))
     }
 
-    /// Returns true if no request of a client would wait because of another look-up: at least half of the
-    /// budget, if there is one, is free, and the circuit breaker is closed.
+    /// Returns true if another look-up would not make a client's request wait: at least half of the budget, if there is
+    /// one, is free, and the circuit breaker is closed.
     pub(crate) fn is_idle(&self) -> bool {
         self.budget.as_ref().is_none_or(Budget::is_half_free) && self.check().is_ok()
     }
 
-    /// Returns true if there is room for a look-up that nobody waits for: at least half of the
-    /// budget is free, and the circuit breaker is closed. A service without a budget has no room.
+    /// Returns true if there is room for a look-up for which no request waits: at least half of the budget is free, and
+    /// the circuit breaker is closed. A service without a budget has no room.
     fn has_room(&self) -> bool {
         self.budget.as_ref().is_some_and(Budget::is_half_free) && self.check().is_ok()
     }
@@ -188,9 +187,8 @@ where
         self.cache.get(key)
     }
 
-    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. The
-    /// response is cached before the next look-up for the key can start. The look-up continues even
-    /// if the returned future is dropped.
+    /// Joins the look-up in flight for the key, or starts a look-up, and waits for the outcome. The response is cached
+    /// before the next look-up for the key can start. The look-up continues even if the returned future is dropped.
     ///
     /// # Errors
     /// The error of the look-up.
@@ -202,8 +200,8 @@ where
         outcome.unwrap_or_else(|Abandoned| Err(self.service.abandoned()))
     }
 
-    /// Waits no longer than `patience` for [`Self::get`]. The look-up continues after that, so that
-    /// a later request finds the response in the cache.
+    /// Waits for [`Self::get`], but no longer than `patience`. The look-up then continues, so that a later request
+    /// finds the response in the cache.
     ///
     /// # Errors
     /// The error of the look-up, or [`NoAnswer::Unavailable`] if it takes longer.
@@ -220,8 +218,8 @@ where
         outcome.unwrap_or_else(|_| Err(self.service.abandoned()))
     }
 
-    /// Looks up the key again before the cached response expires, if the service has room for that.
-    /// The request does not wait for the outcome.
+    /// Looks up the key again before the cached response expires, if the service has room for this look-up. The request
+    /// does not wait for the outcome.
     pub(crate) fn refresh<F>(&self, key: impl FnOnce() -> K, look_up: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,

@@ -1,7 +1,7 @@
 //! Single flight: concurrent requests for one key share one piece of work.
 //!
-//! The work is a task of the I/O runtime. A client that disconnects does not stop the task, so the
-//! other requests get the outcome.
+//! The work is a task of the I/O runtime. A client that disconnects does not stop the task, so the other requests still
+//! get the outcome.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -45,8 +45,8 @@ where
     /// Joins the work in flight for `key`, or starts the work. The work continues even if the
     /// returned future is dropped.
     ///
-    /// The next piece of work for the key can start as soon as this piece ends. So the work itself
-    /// must store any result that the next piece must see.
+    /// The next piece of work for the key can start as soon as this piece ends. The work itself must therefore store
+    /// any result that the next piece must see.
     pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Waiter<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -58,8 +58,8 @@ where
         } else {
             let outcome = outcome.shared();
             waiting.insert(key.clone(), outcome.clone());
-            // A runtime that has stopped drops the task at once, and with the task the `Flight`.
-            // Its destructor takes the lock, so the lock is released here.
+            // A runtime that has stopped drops the task at once, and the `Flight` with it. The destructor of the
+            // `Flight` takes the lock, so the lock is released here.
             drop(waiting);
             let flight = Flight {
                 key: key.clone(),

@@ -1,10 +1,11 @@
-//! The list of the organizations that a user is a member of. The sources other than the token use it.
+//! The list of a user's organizations. Sources of organizations other than the token need this list.
 //!
-//! The server looks up one list for each user. In the list it finds an organization by its id or slug, or the
-//! user's only organization. So a client that tries many organizations in the URL causes no more look-ups
-//! than a client that tries one.
+//! The server looks up one list for each user. In this list it finds an organization by its id or slug, or the user's
+//! only organization. A client that tries many organizations in the URL therefore causes no more look-ups than a client
+//! that tries one organization.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::Weighter;
 use tokio::runtime::Handle;
@@ -15,7 +16,7 @@ use crate::identity::error::{NoAnswer, Unavailable};
 use crate::identity::lookup::{Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
 
-/// A page of the organizations that a user is a member of now.
+/// A page of the organizations of which a user is currently a member.
 #[derive(Clone, Debug)]
 pub(crate) struct MembershipPage {
     pub(crate) orgs: Vec<Org>,
@@ -30,7 +31,7 @@ pub(super) struct Lists(Lookup<String, List, Weight>);
 #[derive(Clone, Debug)]
 pub(super) struct List {
     orgs: Arc<[Org]>,
-    /// The number of all organizations of the user, including those that were not read.
+    /// The number of all organizations of the user, including organizations that were not read.
     total: u64,
 }
 
@@ -47,9 +48,9 @@ impl Lists {
 }
 
 impl Directory {
-    /// Returns the organization that `find` picks from the user's list. If `find` picks an organization, the
-    /// list is used for 30 seconds; if it picks none, for 5 seconds. Single memberships are cached for the
-    /// same times. At most `pages` pages of the list are read.
+    /// Returns the organization that `find` picks from the user's list. If `find` picks an organization, the list is
+    /// used for 30 seconds, and otherwise for 5 seconds. Single memberships are cached for the same times. At most
+    /// `pages` pages of the list are read.
     ///
     /// # Errors
     /// [`Unavailable`] if the list cannot be looked up now.
@@ -58,7 +59,7 @@ impl Directory {
         user_id: &str,
         pages: usize,
         find: impl Fn(&List) -> Option<Org>,
-    ) -> Result<Option<Org>, Unavailable> {
+    ) -> Result<(Option<Org>, Duration), Unavailable> {
         let Lists(lists) = &self.lists;
         let user = || user_id.to_owned();
         let look_up = || {
@@ -71,15 +72,16 @@ impl Directory {
                     if cached.age >= REFRESH_AGE {
                         lists.refresh(user, look_up);
                     }
-                    return Ok(Some(found));
+                    return Ok((Some(found), cached.since));
                 }
-                None if cached.age < NOT_A_MEMBER_AGE => return Ok(None),
+                None if cached.age < NOT_A_MEMBER_AGE => return Ok((None, cached.since)),
                 None => {}
             }
         }
+        let since = lists.service().uptime();
         let list = lists.get_within(PATIENCE, user(), look_up).await;
         let list = list.map_err(|error| lists.service().unavailable(error))?;
-        Ok(find(&list))
+        Ok((find(&list), since))
     }
 }
 
@@ -118,7 +120,7 @@ async fn look_up(
 }
 
 impl List {
-    /// Returns the organization, if the user is a member of exactly one.
+    /// Returns the user's organization, if the user is a member of exactly one organization.
     pub(super) fn only(&self) -> Option<Org> {
         match &*self.orgs {
             [only] if self.total == 1 => Some(only.clone()),
@@ -132,7 +134,7 @@ impl List {
     }
 }
 
-/// The size of a list, in KiB. The cache limits the size of all its lists, not their number: users with many
+/// The size of a list, in KiB. The cache limits the total size of its lists, not their number, because users with many
 /// organizations or permissions have large lists.
 #[derive(Clone, Debug)]
 struct Weight;
@@ -146,17 +148,15 @@ impl Weighter<String, Entry<List>> for Weight {
 
 /// The size of all lists together, in KiB: about 32 MiB.
 const MOST_WEIGHT: u64 = 32 * 1_024;
-/// The number of entries for which space is reserved. The cache has one part for every 32 entries. With few
-/// parts, the longest list fits into one part even on a machine with many processors.
+/// The number of entries for which memory is reserved. The cache has one part for every 32 entries. With few parts, the
+/// longest list fits into one part even on a machine with many processors.
 const AT_FIRST: usize = 256;
-/// The number of pages that are read to find an organization by its id or slug. So only the first 500
-/// memberships of a user are found.
+/// The number of pages that are read to find an organization by its id or slug. Only the first 500 memberships of a
+/// user can therefore be found.
 pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::identity::test_support;
 

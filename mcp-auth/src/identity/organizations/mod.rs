@@ -1,9 +1,8 @@
-//! The organization that a caller acts in, with the caller's role and permissions there.
+//! The organization in which a caller acts, with the caller's role and permissions in this organization.
 //!
-//! An OAuth token contains at most the id of an organization, and may be a day old. So the server
-//! asks the identity provider for the caller's current membership. If the identity provider does
-//! not answer, the result is [`Unavailable`]. If the token names no organization, one of the other
-//! [`sources`] may name it.
+//! An OAuth token contains at most the id of an organization, and may be a day old. The server therefore asks the
+//! identity provider for the caller's current membership. If the identity provider does not answer, the result is
+//! [`Unavailable`]. If the token names no organization, another of the [`sources`] may name one.
 
 mod list;
 mod sources;
@@ -25,6 +24,7 @@ use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
 use crate::identity::people::People;
+use crate::identity::revocations::Revocations;
 use crate::identity::token_kind::TokenKind;
 
 pub(crate) use list::MembershipPage;
@@ -34,16 +34,16 @@ pub(crate) use sources::{Acting, NamedBy, OrganizationSources, UrlOrg};
 
 /// The memberships of users; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
-    /// Returns the organization with the user's current role and permissions there; `None` if the
-    /// user is not a member. Runs on the I/O runtime.
+    /// Returns the organization with the user's current role and permissions. `None` if the user is not a member. Runs
+    /// on the I/O runtime.
     fn membership(
         &self,
         organization_id: &str,
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>>;
 
-    /// Returns a page of the organizations that the user is a member of now, after skipping the
-    /// first `offset`. Runs on the I/O runtime.
+    /// Returns a page of the organizations of which the user is currently a member, after skipping the first `offset`
+    /// organizations. Runs on the I/O runtime.
     fn memberships(
         &self,
         user_id: &str,
@@ -51,7 +51,7 @@ pub(crate) trait Memberships: Debug + Send + Sync {
     ) -> BoxFuture<'static, Result<MembershipPage, LookupError>>;
 }
 
-/// How fresh the organization has to be.
+/// How current the data about the organization must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Freshness {
     /// The organization that the token names, even if the caller is no longer a member
@@ -67,9 +67,10 @@ pub(crate) struct Organizations {
     people: Option<Arc<People>>,
     conventions: &'static Conventions,
     sources: OrganizationSources,
+    revocations: Revocations,
 }
 
-/// The identity provider's memberships. They are looked up one by one, or as the list of a user.
+/// The identity provider's memberships. They are looked up individually, or as the list of a user.
 struct Directory {
     memberships: Arc<dyn Memberships>,
     members: Lookup<Member, Option<Org>>,
@@ -84,8 +85,8 @@ struct Member {
 }
 
 impl Organizations {
-    /// Looks up memberships, within the budget if there is one. Without `memberships`, only the id
-    /// of an OAuth caller's organization is known.
+    /// Looks up memberships, within the budget if there is a budget. Without `memberships`, only the id of an OAuth
+    /// caller's organization is known.
     pub(crate) fn new(
         budget: Option<Budget>,
         memberships: Option<Arc<dyn Memberships>>,
@@ -108,6 +109,7 @@ impl Organizations {
             people: None,
             conventions,
             sources: OrganizationSources::default(),
+            revocations: Revocations::default(),
         }
     }
 
@@ -115,6 +117,14 @@ impl Organizations {
     /// name no organization.
     pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
         Self { sources, ..self }
+    }
+
+    /// Lets no caller act in a revoked organization.
+    pub(crate) fn with_revocations(self, revocations: Revocations) -> Self {
+        Self {
+            revocations,
+            ..self
+        }
     }
 
     /// Asks the issuer, through `people`, for the organization of an opaque token.
@@ -147,7 +157,7 @@ impl Organizations {
         self.directory.is_some()
     }
 
-    /// Returns true if no request of a client would wait because of another look-up of a membership.
+    /// Returns true if another look-up of a membership would not make a client's request wait.
     pub(crate) fn is_idle(&self) -> bool {
         let service = self.directory.as_ref().map(|one| one.members.service());
         service.is_none_or(|service| service.is_idle())
@@ -162,8 +172,8 @@ impl Organizations {
         }
     }
 
-    /// Returns the organization in which this caller acts if the URL names none; `None` if the
-    /// caller acts in no organization or is not a member.
+    /// Returns the organization in which this caller acts if the URL names no organization. `None` if the caller acts
+    /// in no organization or is not a member.
     ///
     /// # Errors
     /// [`Unavailable`] if the look-up fails now.
@@ -177,7 +187,8 @@ impl Organizations {
         Ok(acting.org)
     }
 
-    /// Returns the organization in which this caller acts, for a request whose URL names `url`.
+    /// Returns the organization in which this caller acts, for a request whose URL names `url`. A caller acts in no
+    /// revoked organization.
     ///
     /// # Errors
     /// [`Unavailable`] if a look-up fails now.
@@ -187,11 +198,27 @@ impl Organizations {
         url: &UrlOrg,
         freshness: Freshness,
     ) -> Result<Acting, Unavailable> {
+        let mut acting = self.resolve(caller, url, freshness).await?;
+        acting
+            .org
+            .take_if(|org| self.revocations.refuses_organization(org.id()));
+        Ok(acting)
+    }
+
+    async fn resolve(
+        &self,
+        caller: &Caller,
+        url: &UrlOrg,
+        freshness: Freshness,
+    ) -> Result<Acting, Unavailable> {
         match caller.token_kind() {
-            // The organization in such a token needs no look-up. A session token lives for only a
-            // minute, the API key of an organization belongs to the organization, and a machine
-            // acts in no organization.
+            // The organization in this token needs no look-up. A session token lives for only a minute, the API key of
+            // an organization belongs to the organization, and a machine acts in no organization.
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
+                Ok(Acting::of_token(caller.token_org(), url, self.conventions))
+            }
+            // The code of the server says what the user is in the organization.
+            TokenKind::OAuth if caller.verified().is_of_local_user() => {
                 Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }
             TokenKind::OAuth => match (self.named_organization(caller).await?, caller.user_id()) {
@@ -203,8 +230,8 @@ impl Organizations {
         }
     }
 
-    /// Returns the organization that the token names, if the caller may act in it and the URL names
-    /// no other.
+    /// Returns the organization that the token names. `None` if the caller may not act in it, or if the URL names
+    /// another organization.
     async fn named(
         &self,
         named: Org,
@@ -215,13 +242,13 @@ impl Organizations {
         match (&self.directory, freshness, url) {
             (_, _, UrlOrg::Malformed) => Ok(Acting::by(NamedBy::UrlQuery, None)),
             (Some(directory), Freshness::Current, UrlOrg::Absent) => {
-                let org = directory.membership(named.id(), user_id).await?;
-                Ok(Acting::by(NamedBy::Token, org))
+                let (org, since) = directory.membership(named.id(), user_id).await?;
+                Ok(Acting::by(NamedBy::Token, org).looked_up(since))
             }
             // Only the current membership contains the slug.
             (Some(directory), _, UrlOrg::Named(_)) => {
-                let org = directory.membership(named.id(), user_id).await?;
-                Ok(Acting::agreed(org, url, self.conventions))
+                let (org, since) = directory.membership(named.id(), user_id).await?;
+                Ok(Acting::agreed(org, url, self.conventions).looked_up(since))
             }
             (Some(_), Freshness::AsInToken, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
                 Ok(Acting::by(NamedBy::Token, Some(named)))
@@ -230,7 +257,7 @@ impl Organizations {
         }
     }
 
-    /// Returns the organization of a user whose token names none. The other sources are read.
+    /// Returns the organization of a user whose token names no organization. Reads the other sources.
     async fn named_by_sources(&self, user_id: &str, url: &UrlOrg) -> Result<Acting, Unavailable> {
         let takes_url = self.sources.url_query;
         let named_by = match url {
@@ -250,12 +277,12 @@ impl Organizations {
                 list.first(|org| url.names(org, self.conventions))
             }
         };
-        let found = directory.find(user_id, pages, find).await?;
-        Ok(Acting::by(named_by, found))
+        let (found, since) = directory.find(user_id, pages, find).await?;
+        Ok(Acting::by(named_by, found).looked_up(since))
     }
 
-    /// Returns the organization that an OAuth token names. For an opaque token the issuer is asked,
-    /// but only if the token's scopes allow the issuer to name an organization.
+    /// Returns the organization that an OAuth token names. For an opaque token, asks the issuer, but only if the
+    /// token's scopes allow the issuer to name an organization.
     pub(crate) async fn named_organization(
         &self,
         caller: &Caller,
@@ -273,13 +300,13 @@ impl Organizations {
 }
 
 impl Directory {
-    /// Returns the user's current membership, at most 30 seconds old; `None` if the user is not a
-    /// member.
+    /// Returns the user's current membership, at most 30 seconds old, and the uptime at which the membership was looked
+    /// up. `None` if the user is not a member.
     async fn membership(
         &self,
         organization_id: &str,
         user_id: &str,
-    ) -> Result<Option<Org>, Unavailable> {
+    ) -> Result<(Option<Org>, Duration), Unavailable> {
         let member = || Member {
             organization_id: organization_id.to_owned(),
             user_id: user_id.to_owned(),
@@ -297,10 +324,12 @@ impl Directory {
             if cached.value.is_some() && cached.age >= REFRESH_AGE {
                 self.members.refresh(member, look_up);
             }
-            return Ok(cached.value);
+            return Ok((cached.value, cached.since));
         }
+        let since = self.members.service().uptime();
         let org = self.members.get_within(PATIENCE, member(), look_up).await;
-        org.map_err(|error| self.members.service().unavailable(error))
+        let org = org.map_err(|error| self.members.service().unavailable(error))?;
+        Ok((org, since))
     }
 }
 
@@ -332,7 +361,7 @@ impl Debug for Organizations {
     }
 }
 
-/// A [`Member`] that borrows its ids, to read the cache without allocating.
+/// A [`Member`] with borrowed ids, for reading the cache without allocating.
 #[derive(Hash)]
 struct MemberRef<'a> {
     organization_id: &'a str,
@@ -345,7 +374,7 @@ impl Equivalent<Member> for MemberRef<'_> {
     }
 }
 
-/// Hashes like a [`MemberRef`]: the cache relies on that.
+/// The hash must equal the hash of a [`MemberRef`], because the cache is read with a [`MemberRef`].
 impl Hash for Member {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
@@ -366,15 +395,14 @@ const MEMBER_AGE: Duration = Duration::from_secs(30);
 /// While half of the budget is free, a cached membership of this age is looked up again before it
 /// expires.
 const REFRESH_AGE: Duration = Duration::from_secs(20);
-/// The time for which a request waits for a look-up, including the turn in the queue. If the
-/// request gives up, the look-up keeps its turn, so that a later request finds the response in the
-/// cache.
+/// The time for which a request waits for a look-up, including the wait in the queue. If the request gives up, the
+/// look-up stays in the queue, so that a later request finds the response in the cache.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The time for which a missing membership is cached. It is short, because the user may be about to
 /// accept an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
-/// The greatest number of cached memberships. By default, at most 500 memberships are looked up in
-/// ten seconds, so at most 1 500 are younger than 30 s at any time.
+/// The greatest number of cached memberships. By default, at most 500 memberships are looked up in ten seconds, so at
+/// any time at most 1 500 memberships are younger than 30 s.
 const MAX_MEMBERS: usize = 10_000;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Organizations from the URL and from the user's memberships. A list is cached for a time, read in
-//! part, and only a current membership counts.
+//! Organizations from the URL and from the user's memberships. A list of memberships is cached for a time and may be
+//! read only in part, and only a current membership counts.
 
 use futures_util::future::{join, join_all};
 use serde_json::json;
@@ -43,8 +43,7 @@ fn an_organization_of_the_list_is_believed_for_thirty_seconds() {
 fn a_list_without_the_organization_is_believed_for_five_seconds() {
     for (url, first, then) in [
         (UrlOrg::Absent, page(&[], 0), page(&["acme"], 1)),
-        // A user who leaves all organizations except one waits no longer than a user who joins the
-        // first.
+        // A user who leaves all organizations except one waits no longer than a user who joins a first organization.
         (
             UrlOrg::Absent,
             page(&["acme", "globex"], 2),
@@ -300,7 +299,7 @@ impl Fixture {
         }
     }
 
-    /// Returns the id of the organization in which `ada` acts. Her token names none.
+    /// Returns the id of the organization in which `ada` acts. The token of `ada` names no organization.
     fn org(&self, url: &UrlOrg) -> Result<Option<String>, Unavailable> {
         let acting = self.acting(&caller(None), url)?;
         Ok(acting.org.map(|org| org.id().to_owned()))

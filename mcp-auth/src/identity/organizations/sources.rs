@@ -5,11 +5,12 @@
 //! user is currently a member.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::identity::conventions::Conventions;
 use crate::identity::org::Org;
 
-/// A source of an OAuth caller's organization, in addition to the token. An argument of
+/// A source of an OAuth caller's organization, in addition to the token. The argument of
 /// [`ServerBuilder::organization_from`](crate::ServerBuilder::organization_from).
 ///
 /// ```
@@ -22,8 +23,8 @@ use crate::identity::org::Org;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum OrganizationSource {
-    /// The user's membership, if the user is a member of exactly one organization. With no
-    /// membership or several, this source names no organization.
+    /// The user's membership, if the user is a member of exactly one organization. If the user is a member of no
+    /// organization or of several, this source names no organization.
     OnlyMembership,
     /// The parameter `org` in the URL of the MCP request: `https://mcp.example.com/mcp?org=acme`.
     /// Its value is the id (`org_…`) or the slug of an organization.
@@ -41,25 +42,25 @@ pub(crate) struct OrganizationSources {
 /// not prove a membership.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum UrlOrg {
-    /// The URL names no organization, or the server does not read it.
+    /// The URL names no organization, or the server does not read the URL.
     #[default]
     Absent,
     /// The parameter cannot be read, so the caller acts in no organization.
     Malformed,
-    /// The id or the slug.
+    /// The id or the slug of an organization.
     Named(Arc<str>),
 }
 
-/// The source that named the caller's organization. If no source named one, this is the last source
-/// that was read.
+/// The source that named the caller's organization. If no source named an organization, this is the last source that
+/// was read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NamedBy {
-    /// No source named an organization. `takes_url` is true if the query of the URL could name one.
+    /// No source named an organization. `takes_url` is true if the query of the URL could name an organization.
     Nobody { takes_url: bool },
     /// The user's memberships were counted. `takes_url` is true if the query of the URL could name
     /// an organization.
     OnlyMembership { takes_url: bool },
-    /// The token. For an opaque token, its issuer.
+    /// The token named the organization. For an opaque token, its issuer named it.
     Token,
     /// The query of the URL.
     UrlQuery,
@@ -71,6 +72,8 @@ pub(crate) struct Acting {
     /// `None` if the caller acts in no organization.
     pub(crate) org: Option<Org>,
     pub(crate) named_by: NamedBy,
+    /// The uptime at which the membership was looked up. `None` if no membership was looked up.
+    pub(crate) looked_up: Option<Duration>,
 }
 
 impl OrganizationSources {
@@ -90,15 +93,15 @@ impl OrganizationSources {
         }
     }
 
-    /// Describes the sources in their order; `None` if only the token names organizations.
+    /// Describes the sources in their order. `None` if only the token names organizations.
     pub(crate) fn in_words(self) -> Option<&'static str> {
         match (self.url_query, self.only_membership) {
             (false, false) => None,
             (true, false) => Some("named by the token or by `?org=` in the URL"),
-            (false, true) => Some("named by the token, else the user's only one"),
-            (true, true) => {
-                Some("named by the token or by `?org=` in the URL, else the user's only one")
-            }
+            (false, true) => Some("named by the token, or else the user's only organization"),
+            (true, true) => Some(
+                "named by the token or by `?org=` in the URL, or else the user's only organization",
+            ),
         }
     }
 }
@@ -137,9 +140,9 @@ impl UrlOrg {
 }
 
 impl Acting {
-    /// Returns the organization of a token that needs no look-up: a session token, or the API key
-    /// of an organization. The URL cannot add an organization to a token that names none. If the
-    /// URL and the token name different organizations, the caller acts in none.
+    /// Returns the organization of a token that needs no look-up: a session token, or the API key of an organization.
+    /// If the token names no organization, the URL cannot add one. If the URL and the token name different
+    /// organizations, the caller acts in no organization.
     pub(super) fn of_token(org: Option<&Org>, url: &UrlOrg, conventions: &Conventions) -> Self {
         match (org, url) {
             (None, _) => Self::default(),
@@ -155,7 +158,18 @@ impl Acting {
     }
 
     pub(super) fn by(named_by: NamedBy, org: Option<Org>) -> Self {
-        Self { org, named_by }
+        Self {
+            org,
+            named_by,
+            looked_up: None,
+        }
+    }
+
+    pub(super) fn looked_up(self, since: Duration) -> Self {
+        Self {
+            looked_up: Some(since),
+            ..self
+        }
     }
 }
 

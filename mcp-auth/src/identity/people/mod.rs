@@ -1,8 +1,8 @@
 //! Users of the identity provider: their profiles, and whether they may still sign in.
 //!
-//! The server asks the identity provider with its own key. It asks the issuer with the caller's
-//! token in only two cases: if the server has no key, or if it needs the organization of an opaque
-//! token. A caller's token is sent nowhere else.
+//! The server asks the identity provider with its own key. It asks the issuer with the caller's token in only two
+//! cases: if the server has no key, or if it needs the organization of an opaque token. The server sends a caller's
+//! token to nobody else.
 
 mod profile;
 
@@ -28,7 +28,7 @@ pub use profile::Profile;
 
 /// Looks up users with the server's key; implemented by an identity provider.
 pub(crate) trait UserSource: Debug + Send + Sync {
-    /// Looks up the user with this id; `None` if there is no such user. Runs on the I/O runtime.
+    /// Looks up the user with this id. `None` if there is no such user. Runs on the I/O runtime.
     fn user(&self, user_id: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>>;
 }
 
@@ -62,12 +62,12 @@ pub(crate) enum ProfileError {
     /// The caller is a machine or an organization, or a user who was deleted.
     #[error("the caller is not a user")]
     NoUser,
-    /// The look-up fails now.
+    /// The look-up failed.
     #[error("the profile cannot be looked up now")]
     Unavailable,
 }
 
-/// Looks users up at the identity provider.
+/// Looks up users at the identity provider.
 pub(crate) struct People {
     clock: Arc<dyn Clock>,
     user_source: Option<Arc<dyn UserSource>>,
@@ -107,7 +107,7 @@ impl People {
         ]
     }
 
-    /// Returns true if the server keeps the text of such a token for requests to the issuer.
+    /// Returns true if the server keeps the text of a token of this kind for requests to the issuer.
     pub(crate) fn needs_token(&self, kind: TokenKind, opaque: bool) -> bool {
         kind == TokenKind::OAuth
             && self.user_info_source.is_some()
@@ -130,8 +130,8 @@ impl People {
         Ok(check_standing(user.as_deref())?)
     }
 
-    /// Asks the issuer for the organization that the user of an opaque token chose, and returns its
-    /// id.
+    /// Asks the issuer for the organization that the user of an opaque token chose, and returns the id of the
+    /// organization.
     ///
     /// # Errors
     /// One of [`NoAnswer`].
@@ -206,7 +206,7 @@ impl People {
         self.users.get(user_id.to_owned(), look_up).await
     }
 
-    /// Returns the userinfo of the caller's token; `None` if the server did not keep the token.
+    /// Returns the userinfo of the caller's token. `None` if the server did not keep the token.
     async fn user_info(&self, caller: &Caller) -> Result<Option<Arc<UserInfo>>, NoAnswer> {
         let Some(token) = caller.token() else {
             return Ok(None);
@@ -243,11 +243,10 @@ async fn user_info(
         Err(LookupError::Failed)
     };
     let (info, since) = service.ask(None, question).await?;
-    // For an opaque token, the response is cached no longer than the issuer's confirmation of the
-    // token.
+    // Do not cache the response for an opaque token longer than the issuer's confirmation of the token.
     let until = match caller.verified().evidence() {
         Evidence::Confirmed(until) => *until,
-        Evidence::Signed { .. } => since + USER_AGE,
+        Evidence::LocalUser | Evidence::Signed { .. } => since + USER_AGE,
     };
     Ok(Entry {
         value: Arc::new(info),
@@ -265,19 +264,19 @@ impl Debug for People {
     }
 }
 
-/// Returns the profile in the claims of a token that the issuer signed; `None` if there is none.
-/// The claims of a confirmed token are not used: anyone who creates an API key chooses its claims.
+/// Returns the profile in the claims of a token that the issuer signed. `None` if the claims contain no profile. The
+/// claims of a confirmed token are not used, because anyone who creates an API key chooses its claims.
 fn claimed(caller: &Caller) -> Option<Profile> {
     match caller.verified().evidence() {
         Evidence::Signed { .. } => {
             Some(Profile::of_claims(caller.claims())).filter(|profile| !profile.is_empty())
         }
-        Evidence::Confirmed(_) => None,
+        Evidence::Confirmed(_) | Evidence::LocalUser => None,
     }
 }
 
-/// Returns the parts of a profile that the caller's token covers. A session token covers
-/// everything. Other tokens cover the parts that their scopes grant.
+/// Returns the parts of a profile that the caller's token covers. A session token covers all parts. Other tokens cover
+/// the parts that their scopes grant.
 fn covered(caller: &Caller) -> Covered {
     let own = caller.token_kind() == TokenKind::Session;
     Covered {

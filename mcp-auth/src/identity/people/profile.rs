@@ -1,14 +1,14 @@
-//! The part of a user that tools may see.
+//! The part of a user's data that tools may see.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// The profile of the user who calls, as far as the token's scopes cover it: e-mail, name,
-/// username, picture.
+/// The profile of the user who calls: e-mail, name, username, picture. It contains only the fields that the token's
+/// scopes cover.
 ///
-/// A tool that takes `&Profile` requires a user: machines cannot call it. A field that the scopes do not
-/// cover, or that is not known, is `None`.
+/// A tool that takes `&Profile` requires a user, so machines cannot call it. A field is `None` if the scopes do not
+/// cover it, or if it is not known.
 ///
 /// ```
 /// use mcp_auth::{Profile, ToolError, mcp_tool};
@@ -34,33 +34,32 @@ use serde_json::{Map, Value};
 ///
 /// # Where the profile comes from
 ///
-/// If the token is a JWT with standard profile claims, the profile comes only from these claims. (A session
-/// token can be customized to contain them.) For any other token, the server looks up the profile. With a
-/// secret key, it asks Clerk's Backend API. Without a secret key, it asks the issuer's userinfo endpoint with
-/// the caller's own token.
+/// If the token is a JWT with standard profile claims, the profile comes only from these claims. (A session token can
+/// be customized to contain them.) For any other token, the server looks up the profile. With a secret key, the server
+/// asks Clerk's Backend API. Without a secret key, it asks the issuer's userinfo endpoint with the caller's own token.
 ///
-/// A session token shows everything that was looked up. An OAuth token and a user's API key show the fields
-/// that their scopes `email` and `profile` cover. Without these scopes nothing is looked up. A profile is
-/// cached for as long as the token lives, but at most for a day.
+/// For a session token, the profile contains all fields that were looked up. For an OAuth token and a user's API key,
+/// it contains the fields that the scopes `email` and `profile` cover. Without these scopes the server looks up
+/// nothing. A profile is cached for as long as the token lives, but at most for a day.
 ///
 /// The call fails with a [`ToolError`](crate::ToolError) if the caller is a machine or an
 /// organization, or if the profile cannot be looked up now.
 ///
-/// `Debug` shows which fields are present and hides the texts, because `Debug` output ends up in logs.
+/// `Debug` prints which fields are present and hides the texts, because `Debug` output may end up in logs.
 ///
 /// Source: OpenID Connect Core 1.0 §5.1 to §5.4; <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// The primary e-mail address; scope `email`.
+    /// The primary e-mail address; needs the scope `email`.
     pub email: Option<String>,
-    /// True if that address was verified; scope `email`.
+    /// True if the e-mail address was verified; needs the scope `email`.
     pub email_verified: Option<bool>,
-    /// The full name; scope `profile`.
+    /// The full name; needs the scope `profile`.
     pub name: Option<String>,
-    /// The name that the user chose; scope `profile`.
+    /// The name that the user chose; needs the scope `profile`.
     pub username: Option<String>,
-    /// The URL of a picture; scope `profile`.
+    /// The URL of a picture; needs the scope `profile`.
     pub picture: Option<String>,
 }
 

@@ -1,11 +1,9 @@
-//! JWTs on their way from text to verified claims.
+//! JWTs whose verification is not complete yet.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checks::{
-    Claims, check_audience, check_client, check_kind, check_machine, check_subject,
-};
+use super::checks::{Claims, check_audience, check_kind, check_machine, check_subject};
 use super::claims::{check_expiry, check_not_before};
 use super::{Decode, Evidence, VerifiedClaims};
 use crate::identity::caller::CallerParts;
@@ -24,7 +22,7 @@ pub(crate) struct Candidate<'s> {
 }
 
 impl<'s> Candidate<'s> {
-    /// Takes a JWT if its kind is accepted and its header fits its kind.
+    /// Takes a JWT if the server accepts its kind and its header fits the kind.
     pub(crate) fn read(
         jwt: UnverifiedJwt<'s>,
         policy: &TokenPolicy,
@@ -58,7 +56,7 @@ impl<'s> Candidate<'s> {
     /// Checks the type and the algorithm in the header.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
         let text = |name| self.jwt.header.get(name).map(Json::as_str);
-        // OAuth tokens are classified by their type, so the type of an OAuth token fits.
+        // An OAuth token was classified by its type, so its type is right.
         match (self.kind, text("typ")) {
             (TokenKind::OAuth, _)
             | (TokenKind::M2m | TokenKind::Session, None | Some(Some("JWT"))) => {}
@@ -73,8 +71,8 @@ impl<'s> Candidate<'s> {
         }
     }
 
-    /// Checks the type, the algorithm and the issuer before the signature. A token that fails here
-    /// would fail with any signature.
+    /// Checks the type, the algorithm and the issuer before the signature. A token that fails here would be refused
+    /// with any signature.
     pub(crate) fn check_before_signature(&self, policy: &TokenPolicy) -> Result<(), TokenError> {
         self.check_header()?;
         if Claims(&self.jwt.payload).text("iss") == Some(&*policy.issuer) {
@@ -105,13 +103,12 @@ pub(crate) struct Signed<'c, 's> {
 }
 
 impl<'c> Signed<'c, '_> {
-    /// Returns the subject, for the log. The issuer signed it.
+    /// Returns the subject, for the log. The issuer signed the subject.
     pub(crate) fn subject(&self) -> Option<&'c str> {
         Claims(&self.candidate.jwt.payload).text("sub")
     }
 
-    /// Checks the claims and decodes them. From the uptime `until` on, if it is given, the token
-    /// must be verified again.
+    /// Checks the claims and decodes them. If `until` is given, the token must be verified again from this uptime on.
     pub(crate) fn verify(
         self,
         policy: &TokenPolicy,
@@ -133,10 +130,10 @@ impl<'c> Signed<'c, '_> {
         let not_before_ms = claims.time_ms("nbf")?;
         check_not_before(not_before_ms, now_ms, policy.leeway_ms)?;
         let latest = now_ms.saturating_add(policy.leeway_ms);
-        if claims.time_ms("iat")?.is_some_and(|issued| issued > latest) {
+        let issued_ms = claims.time_ms("iat")?;
+        if issued_ms.is_some_and(|issued| issued > latest) {
             return Err(TokenError::IssuedInFuture);
         }
-        check_client(kind, claims.text("client_id"), policy)?;
         claims.check_session(kind)?;
         if kind == TokenKind::M2m {
             check_machine(
@@ -145,12 +142,14 @@ impl<'c> Signed<'c, '_> {
                 TokenError::MachineUnknown,
             )?;
         }
-        // PROOF: a `Signed` exists only if the signature is valid, and every claim that is relied
-        // on was checked above.
+        // PROOF: a `Signed` exists only if the signature is valid, and the code above checked every claim that is
+        // relied on.
         let verified = VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
+            id: claims.text("jti").map(Box::from),
+            issued_ms,
             expires_ms: Some(expires_ms),
             not_before_ms,
             names_actor: claims.0.get("act").is_some_and(|act| !act.is_null()),

@@ -1,4 +1,4 @@
-//! The rules for claims, one function each.
+//! The rules for claims. Each rule is one function.
 
 use std::slice;
 
@@ -29,8 +29,8 @@ pub(super) fn check_subject<'a>(
         .ok_or(TokenError::Subject)
 }
 
-/// Checks that a token is meant for this server (RFC 7519 §4.1.3; MCP authorization). Machines'
-/// tokens and API keys name no resource; the machine or the scopes bind them to this server.
+/// Checks that a token is meant for this server (RFC 7519 §4.1.3; MCP authorization). Machines' tokens and API keys
+/// name no resource. The named machine or the scopes show that they are meant for this server.
 ///
 /// Returns the end of the transition, in milliseconds since 1970, if the token is accepted only
 /// because of the transition.
@@ -60,8 +60,8 @@ pub(super) fn check_audience(
     if !named.iter().all(is_name) {
         return Err(TokenError::AudienceMalformed);
     }
-    // In a session token, an empty list means no restriction, as in Clerk's SDK. An OAuth token
-    // with an empty list names no resource, so it is refused.
+    // In a session token, an empty list means no restriction, as in Clerk's SDK. In an OAuth token, an empty list names
+    // no resource, so the token is refused.
     let unrestricted = named.is_empty() && kind == TokenKind::Session;
     let accepted = &policy.audience.accepted;
     let meant = named
@@ -75,29 +75,9 @@ pub(super) fn check_audience(
     }
 }
 
-/// Checks that the client of an OAuth token is on the list of allowed clients. A client that was
-/// blocked at the identity provider may still hold tokens; only this list refuses them.
-pub(super) fn check_client(
-    kind: TokenKind,
-    client: Option<&str>,
-    policy: &TokenPolicy,
-) -> Result<(), TokenError> {
-    match (kind, &policy.allowed_clients) {
-        (TokenKind::OAuth, Some(allowed)) => {
-            let listed = client.is_some_and(|client| allowed.iter().any(|own| own == client));
-            if listed {
-                Ok(())
-            } else {
-                Err(TokenError::Client)
-            }
-        }
-        (_, _) => Ok(()),
-    }
-}
-
-/// Checks that a machine's token names the machine of this server. Without this check any machine's
-/// token would pass, because with the instance's key the issuer confirms tokens for any machine.
-/// `unknown` is the error if the machine of this server is not configured.
+/// Checks that a machine's token names the machine of this server. Without this check any machine's token would pass,
+/// because the issuer confirms tokens for any machine if it is asked with the instance's key. `unknown` is the error if
+/// the machine of this server is not configured.
 pub(super) fn check_machine(
     named: &[&str],
     policy: &TokenPolicy,
@@ -156,9 +136,8 @@ impl<'a> Claims<'a, '_> {
         }
     }
 
-    /// Checks that a session token has an active session. ID tokens and tokens from templates are
-    /// signed with the same key, but have no session. The user of a pending session has not
-    /// finished signing in.
+    /// Checks that a session token has an active session. ID tokens and tokens from templates are signed with the same
+    /// key, but have no session. The user of a pending session has not yet finished signing in.
     pub(super) fn check_session(&self, kind: TokenKind) -> Result<(), TokenError> {
         if kind != TokenKind::Session {
             return Ok(());

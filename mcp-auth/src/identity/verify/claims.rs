@@ -19,12 +19,16 @@ pub(crate) struct VerifiedClaims {
     pub(super) kind: TokenKind,
     pub(super) issuer: Arc<str>,
     pub(super) subject: Box<str>,
-    /// `None` if the token does not expire.
+    /// The id of the token: the claim `jti`, or the id that the issuer gave to an opaque token.
+    pub(super) id: Option<Box<str>>,
+    /// The time of issue, in milliseconds since 1970.
+    pub(super) issued_ms: Option<u64>,
+    /// The expiry. `None` if the token does not expire.
     pub(super) expires_ms: Option<u64>,
     pub(super) not_before_ms: Option<u64>,
     pub(super) names_actor: bool,
-    /// The end of the transition during which this token is accepted without an audience, in
-    /// milliseconds since 1970; `None` if the token does not need the transition.
+    /// The end of the transition during which this token is accepted without an audience, in milliseconds since 1970.
+    /// `None` if the token does not need the transition.
     pub(super) lacks_audience_until_ms: Option<u64>,
     /// All claims, as the text of a JSON object.
     pub(super) raw: Box<str>,
@@ -35,19 +39,25 @@ pub(crate) struct VerifiedClaims {
 /// check.
 #[derive(Clone, Debug)]
 pub(crate) enum Evidence {
-    /// The signature is valid. The token is accepted while the key is current. From the uptime
-    /// `until` on, if there is one, the token is verified again.
+    /// The signature is valid. The token is accepted while the key is current. If `until` is given, the token is
+    /// verified again from this uptime on.
     Signed {
         key: Arc<VerifyingKey>,
         until: Option<Duration>,
     },
     /// The issuer confirmed the token. From this uptime on the issuer is asked again.
     Confirmed(Duration),
+    /// There is no token: the code of the server names the user of this machine. Only stdio has such a caller.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only `serve_stdio!` makes it")
+    )]
+    LocalUser,
 }
 
 impl VerifiedClaims {
-    /// Returns the end of the transition during which this token is accepted without an audience,
-    /// in milliseconds since 1970; `None` if the token does not need the transition.
+    /// Returns the end of the transition during which this token is accepted without an audience, in milliseconds since
+    /// 1970. `None` if the token does not need the transition.
     pub(crate) fn lacks_audience_until_ms(&self) -> Option<u64> {
         self.lacks_audience_until_ms
     }
@@ -64,13 +74,22 @@ impl VerifiedClaims {
         &self.subject
     }
 
-    /// Returns the time at which the token expires, in milliseconds since 1970; `None` if it does
-    /// not expire.
+    /// Returns the id of the token. `None` if the issuer named none. The id is not the token itself.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the time at which the token was issued, in milliseconds since 1970.
+    pub(crate) fn issued_ms(&self) -> Option<u64> {
+        self.issued_ms
+    }
+
+    /// Returns the time at which the token expires, in milliseconds since 1970. `None` if the token does not expire.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
     }
 
-    /// Returns true if there is an `act` claim, readable or not (RFC 8693 §4.1).
+    /// Returns true if there is an `act` claim, even if the claim cannot be read (RFC 8693 §4.1).
     pub(crate) fn names_actor(&self) -> bool {
         self.names_actor
     }
@@ -98,8 +117,18 @@ impl VerifiedClaims {
         let until = match self.evidence {
             Evidence::Signed { until, .. } => until,
             Evidence::Confirmed(until) => Some(until),
+            Evidence::LocalUser => None,
         };
         until.is_none_or(|until| uptime() < until)
+    }
+
+    /// Returns the uptime at which the issuer was asked about the token; `None` if the issuer was not
+    /// asked.
+    pub(crate) fn confirmed_at(&self) -> Option<Duration> {
+        match self.evidence {
+            Evidence::Signed { .. } | Evidence::LocalUser => None,
+            Evidence::Confirmed(until) => Some(until.saturating_sub(CONFIRMATION_AGE)),
+        }
     }
 
     /// Checks the claims about time. Each request checks them again.
@@ -108,7 +137,7 @@ impl VerifiedClaims {
         // so that it is never accepted after it expires.
         let leeway_ms = match self.evidence {
             Evidence::Signed { .. } => leeway_ms,
-            Evidence::Confirmed(_) => 0,
+            Evidence::Confirmed(_) | Evidence::LocalUser => 0,
         };
         if let Some(expires_ms) = self.expires_ms {
             check_expiry(expires_ms, now_ms, leeway_ms)?;
@@ -123,7 +152,7 @@ impl VerifiedClaims {
     }
 }
 
-/// Shows no claims: they may hold personal data.
+/// Prints no claims, because claims may contain personal data.
 impl Debug for VerifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims")
@@ -153,3 +182,7 @@ pub(super) fn check_not_before(
         Ok(())
     }
 }
+
+/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
+/// long.
+pub(super) const CONFIRMATION_AGE: Duration = Duration::from_secs(60);

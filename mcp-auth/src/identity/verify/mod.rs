@@ -1,9 +1,9 @@
 //! Claims that were verified, and the rules that verify them.
 //!
-//! A library checks the signature of a JWT. This module checks the claims against the server's
-//! clock, in the order of Clerk's SDK and with its reasons. The claims are decoded after these
-//! checks. Only the rule for tokens without an audience needs decoded claims and comes last. For an
-//! opaque token, the issuer's description goes through the same checks.
+//! A library checks the signature of a JWT. This module checks the claims against the server's clock, in the order of
+//! Clerk's SDK and with the SDK's reasons. The claims are decoded after these checks. Only the rule for tokens without
+//! an audience needs decoded claims, so it comes last. For an opaque token, the issuer's description passes the same
+//! checks.
 //!
 //! INVARIANT: a [`VerifiedClaims`] exists only after the checks of this module, and only for a JWT
 //! with a valid signature or for the issuer's own description of an opaque token.
@@ -23,6 +23,8 @@ use crate::identity::confirm::Confirmation;
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
 use crate::identity::json::{Json, Object};
+#[cfg(feature = "stdio")]
+use crate::identity::local_user::LocalUser;
 use crate::identity::policy::{Machine, TokenPolicy};
 use crate::identity::token_kind::TokenKind;
 
@@ -30,7 +32,8 @@ pub(crate) use candidate::{Candidate, Signed};
 pub(crate) use checks::check_kind;
 pub(crate) use claims::{Evidence, VerifiedClaims};
 
-use checks::{check_audience, check_client, check_key_scopes, check_machine, check_subject};
+use checks::{check_audience, check_key_scopes, check_machine, check_subject};
+use claims::CONFIRMATION_AGE;
 
 /// Reads the claims of an identity provider; implemented by the provider.
 pub(crate) trait Decode: Debug + Send + Sync {
@@ -53,13 +56,13 @@ pub(crate) trait Decode: Debug + Send + Sync {
     /// Returns the formats of the provider's ids and tokens.
     fn conventions(&self) -> &'static Conventions;
 
-    /// Returns the machines that a machine's token is meant for; empty if it names none.
+    /// Returns the machines for which a machine's token is meant. Empty if the token names no machine.
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str>;
 }
 
 impl VerifiedClaims {
-    /// Checks the issuer's description of an opaque token of this kind. The issuer was asked at the
-    /// uptime `asked`.
+    /// Checks the issuer's description of an opaque token of this kind. `asked` is the uptime at which the issuer was
+    /// asked.
     pub(crate) fn confirmed(
         kind: TokenKind,
         confirmation: Confirmation,
@@ -71,15 +74,13 @@ impl VerifiedClaims {
         let subject = check_subject(kind, Some(&confirmation.subject), conventions)?;
         let audience = confirmation.audience.as_ref().map(Json::from);
         let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
-        // By the issuer's clock the token is not expired. The server checks the time by its own
-        // clock, too.
+        // By the issuer's clock the token is not expired. The server also checks the time by its own clock.
         if confirmation
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
         {
             return Err(TokenError::Expired);
         }
-        check_client(kind, confirmation.parts.client_id.as_deref(), policy)?;
         match kind {
             // With the machine's own key the issuer confirms only tokens for that machine.
             TokenKind::M2m if policy.machine == Some(Machine::Unnamed) => {}
@@ -91,12 +92,13 @@ impl VerifiedClaims {
             TokenKind::OAuth => {}
             TokenKind::Session => return Err(TokenError::Kind),
         }
-        // PROOF: the issuer described this token, and every claim that is relied on was checked
-        // above.
+        // PROOF: the issuer described this token, and the code above checked every claim that is relied on.
         let verified = Self {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
+            id: confirmation.id.map(String::into_boxed_str),
+            issued_ms: confirmation.issued_ms,
             expires_ms: confirmation.expires_ms,
             not_before_ms: None,
             names_actor: confirmation
@@ -111,8 +113,40 @@ impl VerifiedClaims {
         Ok((verified, confirmation.parts))
     }
 
-    /// Checks a token that is accepted without an audience during a transition: its client or its
-    /// scopes must show that the token is meant for this server.
+    /// Returns the claims of the user whom the code of the server names, and the data that a token would have. Only a
+    /// server over stdio has such a caller, and only if it presents no token.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn of_local_user(
+        user: &LocalUser,
+        conventions: &Conventions,
+    ) -> (Self, CallerParts) {
+        let subject = user.subject(conventions);
+        let claims = serde_json::json!({ "iss": LOCAL_ISSUER, "sub": subject });
+        // PROOF: there is no token. The code of the server says that the person who starts this process is this user.
+        let verified = Self {
+            // A local user is a person who uses a client.
+            kind: TokenKind::OAuth,
+            issuer: LOCAL_ISSUER.into(),
+            subject: subject.into(),
+            id: None,
+            issued_ms: None,
+            expires_ms: None,
+            not_before_ms: None,
+            names_actor: false,
+            lacks_audience_until_ms: None,
+            raw: claims.to_string().into(),
+            evidence: Evidence::LocalUser,
+        };
+        (verified, user.parts(conventions))
+    }
+
+    /// Returns true for the claims of a local user. The server looks nothing up about such a user.
+    pub(crate) fn is_of_local_user(&self) -> bool {
+        matches!(self.evidence, Evidence::LocalUser)
+    }
+
+    /// Checks a token that is accepted without an audience during a transition. Its client or its scopes must show that
+    /// the token is meant for this server.
     fn check_transition(
         &self,
         policy: &TokenPolicy,
@@ -125,6 +159,6 @@ impl VerifiedClaims {
     }
 }
 
-/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
-/// long.
-const CONFIRMATION_AGE: Duration = Duration::from_secs(60);
+/// The issuer of a local user. It is not a URL, so it is never the issuer of a token.
+#[cfg(feature = "stdio")]
+const LOCAL_ISSUER: &str = "local";

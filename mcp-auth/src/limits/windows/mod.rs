@@ -11,19 +11,19 @@ use crate::clock::Clock;
 
 use super::nohash::NoHashMap;
 
-/// Counts events per key. A window begins with the first event of a key and has a fixed length;
-/// when the window is over, the next event of the key begins a new one.
+/// Counts events per key. A window begins with the first event of a key and has a fixed length. After the end of the
+/// window, the next event of the key begins a new window.
 ///
-/// The count is exact: with a limit of 100 a minute, exactly 100 of 1 000 events in one minute are
-/// allowed, however many threads ask. The crate `governor` is not used here, because its GCRA
-/// refills while the window lasts: it would allow event 101 after 600 ms.
+/// The count is exact. With a limit of 100 a minute, exactly 100 of 1 000 events in one minute are allowed, independent
+/// of the number of threads. The crate `governor` does not fit, because its GCRA refills while the window lasts: it
+/// would allow event 101 after 600 ms.
 ///
-/// Memory is bounded. A table has a maximum number of windows. If the table is full and a new key
-/// needs a window, the table drops the window that ends first. The key of the dropped window then
-/// starts again from zero. A window that is over is removed when the table is next used.
+/// Memory is bounded, because a table has a maximum number of windows. If the table is full and a new key needs a
+/// window, the table drops the window that ends first. The key of the dropped window then starts again from zero. A
+/// window that has ended is removed when the table is next used.
 pub(crate) struct Windows {
     clock: Arc<dyn Clock>,
-    /// Keyed with a random key, so that an attacker cannot choose two values with the same key.
+    /// The hash function for keys. Its random key prevents an attacker from choosing two values with the same hash.
     hashes: RandomState,
     most_windows: usize,
     table: Mutex<Table>,
@@ -41,7 +41,7 @@ pub(crate) struct Limit {
     pub(crate) window: Duration,
 }
 
-/// One of several limits refused an event; no limit has counted it.
+/// One of several limits refused an event. No limit has counted the event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct OverLimit<T> {
     /// The limit that refused, by its name in the list. If several limits refuse, this is the limit
@@ -51,17 +51,17 @@ pub(crate) struct OverLimit<T> {
     pub(crate) wait: Duration,
 }
 
-/// INVARIANT: `ends` has one entry for each window in `windows`, with the same key and end. A
-/// window that is over is in neither, once [`Table::remove_ended`] has run.
+/// INVARIANT: `ends` has one entry for each window in `windows`, with the same key and end. After
+/// [`Table::remove_ended`] has run, neither contains a window that has ended.
 #[derive(Default)]
 struct Table {
     windows: NoHashMap<Key, Window>,
-    /// By uptime; the window that ends first is on top.
+    /// The ends of the windows, by uptime. The window that ends first is on top.
     ends: BinaryHeap<Reverse<(Duration, Key)>>,
 }
 
 struct Window {
-    /// By uptime.
+    /// The end of the window, by uptime.
     end: Duration,
     events: u32,
 }
@@ -77,8 +77,7 @@ impl Windows {
         }
     }
 
-    /// Returns the key of a value. Equal values have equal keys in this table, but different keys
-    /// in another table.
+    /// Returns the key of a value. Equal values have equal keys in this table, but other keys in another table.
     pub(crate) fn key(&self, value: impl Hash) -> Key {
         Key(self.hashes.hash_one(value))
     }
@@ -86,14 +85,14 @@ impl Windows {
     /// Counts an event if the limit allows it.
     ///
     /// # Errors
-    /// The time until the window is over, if the limit is reached. The event is not counted then.
+    /// The time until the window is over, if the limit is reached. In this case the event is not counted.
     pub(crate) fn take(&self, key: Key, limit: Limit) -> Result<(), Duration> {
         self.take_all(&[(key, limit, ())])
             .map_err(|refused| refused.wait)
     }
 
-    /// Counts an event under each of the limits if all of them allow it, and under none otherwise.
-    /// All limits of the list must have different keys.
+    /// Counts an event under each of the limits if all of the limits allow the event. Otherwise counts the event under
+    /// no limit. All limits of the list must have different keys.
     ///
     /// # Errors
     /// [`OverLimit`] names the limit with the longest wait.
@@ -103,7 +102,7 @@ impl Windows {
             let wait = table.wait(*key, *limit, now)?;
             Some(OverLimit { by: *by, wait })
         });
-        // If several limits wait equally long, the first of them is named.
+        // If several limits have the same wait, the first of them is named.
         let refused = refused.reduce(|a, b| if b.wait > a.wait { b } else { a });
         if let Some(refused) = refused {
             return Err(refused);
@@ -114,15 +113,14 @@ impl Windows {
         Ok(())
     }
 
-    /// Returns the time until the window of the key is over, if its limit is reached. No event is
-    /// counted.
+    /// Returns the time until the window of the key is over, if its limit is reached. Counts no event.
     pub(crate) fn wait(&self, key: Key, limit: Limit) -> Option<Duration> {
         let (table, now) = self.lock();
         table.wait(key, limit, now)
     }
 
-    /// Removes the windows that are over. Returns the table and the uptime. The uptime is read
-    /// under the lock, so that the windows begin in the order of time.
+    /// Removes the windows that have ended. Returns the table and the uptime. The uptime is read under the lock, so
+    /// that windows begin in the order of time.
     fn lock(&self) -> (MutexGuard<'_, Table>, Duration) {
         // No code under this lock panics, so the data is consistent.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,8 +28,8 @@ impl Default for Coercions {
 }
 
 impl Coercions {
-    /// Adds the changed arguments of a call. A log line has the counts of all calls since the last
-    /// line. It never contains a value.
+    /// Adds the changed arguments of a call. A log line has the counts of all calls since the last log line, and
+    /// contains no value of an argument.
     pub(super) fn count(&self, tool: &'static str, repairs: Repairs) {
         if repairs.strings + repairs.dropped == 0 {
             return;

@@ -11,8 +11,8 @@ use super::super::declaration::ArgumentsForm;
 use super::repair::{misplaced, repaired};
 use super::{Arguments, Field, Values};
 
-/// Checks that rewritten arguments are JSON, that rewriting them again changes nothing, and that
-/// without `lenient` they have the same meaning as the text that was sent.
+/// Checks three rules: rewritten arguments are JSON, rewriting them again changes nothing, and without `lenient` the
+/// rewritten arguments have the same meaning as the original text.
 pub fn arguments(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -84,14 +84,14 @@ fn check_values(text: &str) {
         open: false,
     };
     let values = Five::parse(&form, text).map(|Values(values)| values);
-    // serde counts the object around the values too.
+    // serde also counts the object around the values as a level of nesting.
     let is_deep = |error: &String| error.contains("recursion limit");
     if !named.as_ref().is_err_and(is_deep) && !values.as_ref().is_err_and(is_deep) {
         assert_eq!(values, named, "{text}");
     }
 }
 
-/// Without `lenient`, numbers keep their value, and only members that are `null` may be missing.
+/// Checks rewriting without `lenient`: numbers keep their value, and only members that are `null` may be missing.
 fn check_same(sent: &Value, read: &Value, text: &str) {
     match (sent, read) {
         (Value::Number(sent), Value::Number(read)) => {

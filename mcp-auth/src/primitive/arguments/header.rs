@@ -5,7 +5,7 @@ use super::repair::integer;
 use super::text::decoded;
 
 /// Returns true if `text`, the decoded value of a header, is the string representation of an argument. `written` is the
-/// argument as it is written in the body. Only strings, integers and booleans have a string representation.
+/// argument as written in the body. Only strings, integers and booleans have a string representation.
 pub(crate) fn repeats(text: &str, written: &str) -> bool {
     match written.bytes().next() {
         Some(b'"') => decoded(written).is_some_and(|argument| argument == text),
@@ -13,7 +13,7 @@ pub(crate) fn repeats(text: &str, written: &str) -> bool {
         Some(b'-' | b'0'..=b'9') => {
             let plain = integer(written);
             if plain.is_none() && written.contains(['.', 'e', 'E']) {
-                // The argument is no integer, and reading the arguments reports that.
+                // The argument is no integer. The code that reads the arguments reports this mistake.
                 return written == text;
             }
             let argument = whole(plain.as_deref().unwrap_or(written));
@@ -25,8 +25,8 @@ pub(crate) fn repeats(text: &str, written: &str) -> bool {
 
 /// Reads a decimal number without an exponent, whose fraction is zero. MCP compares integers numerically, so `42.0` is `42`.
 ///
-/// Returns `None` for a number that is not exact as a double-precision number: MCP does not permit such a number in a
-/// header, because a proxy could confuse it with the next number.
+/// Returns `None` for a number that a double-precision number cannot represent exactly. MCP does not permit such a
+/// number in a header, because a proxy could confuse it with the next number.
 fn whole(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = whole.strip_prefix('-').unwrap_or(whole);

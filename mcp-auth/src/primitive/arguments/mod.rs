@@ -98,7 +98,7 @@ pub(super) struct ArgumentReader {
     pub(super) schema: Value,
     known: Option<Vec<String>>,
     lenient: bool,
-    /// True if serde might accept a list or an object where the schema permits neither.
+    /// True if serde might accept a list or an object for a value whose schema permits neither.
     has_structures: bool,
     /// True if serde would read `null` as `None` for an argument whose default is not `None`.
     null_hides_default: bool,
@@ -130,7 +130,7 @@ impl ArgumentReader {
     ///
     /// # Errors
     ///
-    /// Returns a sentence that names the field and its mistake.
+    /// Returns a sentence that names the wrong argument and its mistake.
     pub(super) fn read<T: Arguments>(&self, tool: &'static str, raw: &str) -> Result<T, String> {
         let mut read = None;
         self.read_with(tool, raw, &mut |text| {
@@ -172,8 +172,7 @@ impl ArgumentReader {
         }
     }
 
-    /// Runs only for a call whose arguments serde cannot read unchanged, so other calls do not pay
-    /// for it.
+    /// Runs only for a call whose arguments serde cannot read unchanged, so that other calls do not pay for this work.
     #[cold]
     fn read_repaired(
         &self,
@@ -230,8 +229,9 @@ fn null_hides_default(schema: &Value) -> bool {
     }
 }
 
-/// Parses a value again, and records the path of the error. `name` is the name of the argument that has the value, and
-/// empty for the object of all arguments. The text may continue after the value. Runs only for a call that failed.
+/// Parses a value again, and records the path of the error. `name` is the name of the argument that has the value. For
+/// the object of all arguments, `name` is empty. The text may continue after the value. Runs only for a call that
+/// failed.
 #[cold]
 fn explained<T: DeserializeOwned>(text: &str, name: &str) -> String {
     let mut source = serde_json::Deserializer::from_str(text);
@@ -275,7 +275,7 @@ fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
     }
 }
 
-/// Finds the unknown member whose name comes first in the alphabet.
+/// Finds the unknown members, and returns the name that comes first in the alphabet.
 struct FirstUnknown<'a>(&'a [String]);
 
 impl<'de> Visitor<'de> for FirstUnknown<'_> {

@@ -1,8 +1,8 @@
-//! Compares arguments with the published schema. Refuses lists and objects where the schema permits
-//! none. Rewrites values that the schema permits but that serde cannot read.
+//! Compares arguments with the published schema. Refuses lists and objects where the schema permits neither. Rewrites
+//! values that the schema permits but that serde cannot read.
 //!
-//! The refusal is necessary because serde reads a struct also from a list of its fields, and a
-//! variant without fields also from an object.
+//! The refusal is necessary because serde accepts a list for a struct, and an object for an enum variant without
+//! fields.
 //!
 //! Two kinds of values are rewritten for every tool: integers with a zero fraction or an exponent
 //! (JSON Schema 2020-12, validation, 6.1.1: `10.0` and `1e1` are integers), and `null` for an
@@ -41,20 +41,20 @@ pub(super) struct Repairs {
 
 type Candidates<'a> = Vec<&'a Map<String, Value>>;
 
-/// Finds a list or an object where the schema permits none, and returns the error for the client.
+/// Finds a list or an object that the schema does not permit at its place, and returns the error for the client.
 pub(super) fn misplaced(text: &str, schema: &Value) -> Option<String> {
     let is_flat = !text.bytes().skip(1).any(|byte| matches!(byte, b'[' | b'{'));
     if is_flat {
         return None;
     }
-    // If the text is not JSON or is nested too deeply, serde reports that.
+    // serde reports a text that is not JSON or is nested too deeply.
     let node = Node::parse(text)?;
     let repair = Repair::new(schema, false);
     let misplaced = repair.misplaced(&node, &repair.candidates(&[schema]))?;
     Some(misplaced.to_string())
 }
 
-/// A list or an object where the schema permits none.
+/// A list or an object that the schema does not permit at its place.
 struct Misplaced {
     path: String,
     found: &'static str,
@@ -192,7 +192,7 @@ impl<'a> Repair<'a> {
         self.done.dropped += before - members.len();
     }
 
-    /// Looks for a list or an object where the schema permits none.
+    /// Looks for a list or an object that the schema does not permit at its place.
     fn misplaced(&self, node: &Node<'_>, candidates: &Candidates<'a>) -> Option<Misplaced> {
         let (found, ty) = match node {
             Node::List(_) => ("a list", "array"),
@@ -298,8 +298,8 @@ fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     is_taken.then(|| node.into_owned())
 }
 
-/// Returns the alternatives that an object fits: the object has the required members and the
-/// constants (such as a tag) of the alternative. If it fits no alternative, returns all of them.
+/// Returns the alternatives that an object fits. An object fits an alternative if it has the required members and the
+/// constants (such as a tag) of the alternative. If the object fits no alternative, returns all alternatives.
 fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidates<'a> {
     if candidates.len() < 2 {
         return candidates.clone();
@@ -352,7 +352,7 @@ fn types<'a>(candidates: &Candidates<'a>) -> Vec<&'a str> {
     types
 }
 
-/// The schemas that an object schema gives for a member with this name.
+/// Returns the schemas of the member with this name in an object schema.
 fn of_member<'a>(schema: &'a Map<String, Value>, name: &str) -> Vec<&'a Value> {
     if let Some(property) = schema.get("properties").and_then(|all| all.get(name)) {
         return vec![property];
@@ -374,8 +374,8 @@ fn requires(schema: &Map<String, Value>, property: &str) -> bool {
     required.into_iter().flatten().any(|name| name == property)
 }
 
-/// Writes an integer without fraction and exponent, and keeps every digit. Returns `None` if the
-/// number already has neither, is not an integer, or has more digits than any integer type.
+/// Writes an integer without fraction and exponent, and keeps every digit. Returns `None` if the number already has
+/// neither fraction nor exponent, is not an integer, or has more digits than any integer type.
 pub(super) fn integer(text: &str) -> Option<String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -417,12 +417,11 @@ const ADDITIONS: [&str; 5] = [
 /// The number of digits of the greatest `u128`.
 const LONGEST: usize = 39;
 
-/// The maximum depth to which references and alternatives are followed. It matters for a schema
-/// that refers to itself without an object in between.
+/// The maximum depth to which references and alternatives are followed. The limit is needed for a schema that refers to
+/// itself without an object in between.
 const DEEPEST: usize = 16;
 
-/// serde_json's own limit. The depth of a value that is written in a string is added to the depth
-/// of the string.
+/// The limit of serde_json. The depth of a value that is written in a string is added to the depth of the string.
 const DEEPEST_VALUE: usize = 128;
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ fn take<'a>(rest: &mut &'a str, length: usize) -> Option<&'a str> {
     Some(taken)
 }
 
-/// serde_json's own limit.
+/// The limit of serde_json.
 const DEEPEST: usize = 128;
 
 #[cfg(test)]

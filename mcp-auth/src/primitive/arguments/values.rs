@@ -1,6 +1,6 @@
-//! Reads the arguments of a function into a tuple with a value for each parameter. The names of the arguments are data,
-//! and the code is generic only in the types of the values. So functions with different parameters share most of the
-//! code, and compile faster than with a derived type for each function.
+//! Reads the arguments of a function into a tuple with a value for each parameter. The names of the arguments are data.
+//! The code is generic only in the types of the values, so functions with different parameters share most of the code,
+//! and compile faster than with a derived type for each function.
 
 use std::borrow::Cow;
 
@@ -108,8 +108,8 @@ fn object(form: &ArgumentsForm) -> Schema {
     object.into()
 }
 
-/// Adds the doc comment of a parameter, as schemars adds the doc comment of a field: a heading at the beginning is the
-/// title.
+/// Adds the doc comment of a parameter, as schemars adds the doc comment of a field. A heading at the beginning of the
+/// comment is the title.
 fn describe(property: &mut Schema, text: &str) {
     let text = text.trim();
     let (title, description) = match text.strip_prefix('#') {
@@ -270,8 +270,8 @@ fn is_optional<T: DeserializeOwned>() -> bool {
     T::deserialize(Missing("")).is_ok()
 }
 
-/// Deserializes the value of an absent argument, as serde does for a field: an `Option` is `None`, and any other type is an
-/// error.
+/// Deserializes the value of an absent argument, as serde does for an absent field: an `Option` is `None`, and any
+/// other type is an error.
 struct Missing(&'static str);
 
 impl<'de> Deserializer<'de> for Missing {

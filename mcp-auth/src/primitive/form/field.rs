@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// A type that can be a field of a form.
 ///
-/// The trait exists for the code that `#[form]` generates, and for its error message.
+/// The trait is needed by the code that `#[form]` generates, and gives a readable compile error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a form",
     label = "a form cannot ask for a value of this type",
@@ -24,19 +24,18 @@ pub trait FormField: Sized {
     /// Returns a default as JSON.
     fn default_value(default: &Self::Default) -> Value;
 
-    /// Reads a value that obeys the schema. Returns `None` if the type cannot hold the value, as an
-    /// `i64` cannot hold 10 to the power of 20.
+    /// Reads a value that obeys the schema. Returns `None` if the type cannot hold the value. For example, an `i64`
+    /// cannot hold 10 to the power of 20.
     fn from_value(value: &Value) -> Option<Self>;
 
-    /// The value of a field that the person left out. Returns `None` if the field is required.
+    /// Returns the value of a field that the person left out. `None` if the field is required.
     #[must_use]
     fn absent() -> Option<Self> {
         None
     }
 }
 
-/// A field that is required. `Option<Option<T>>` is no field, because this trait does not include
-/// `Option`.
+/// A field that is required. `Option<Option<T>>` is not a field, because `Option` does not implement this trait.
 pub trait Required: FormField {}
 
 /// An enum with `#[form]`: a list of choices.
@@ -54,7 +53,7 @@ pub struct Choice<T> {
 }
 
 impl<T> Choice<T> {
-    /// Makes a choice. An empty title is no title.
+    /// Makes a choice. If `title` is empty, the choice has no title.
     #[must_use]
     pub const fn new(value: &'static str, title: &'static str, variant: fn() -> T) -> Self {
         Self {
@@ -218,7 +217,7 @@ impl<T: FormChoice> FormField for Vec<T> {
 
     fn schema() -> Map<String, Value> {
         let (key, choices) = listed::<T>("anyOf");
-        // MCP has no `type` beside `anyOf`.
+        // MCP does not permit a `type` next to `anyOf`.
         let mut items = match key.as_str() {
             "enum" => typed("string"),
             _ => Map::new(),

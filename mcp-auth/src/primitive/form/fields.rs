@@ -1,5 +1,5 @@
-//! The declaration of a form's fields. One function, which `#[form]` generates, makes the schema and
-//! reads the answer.
+//! The declaration of a form's fields. `#[form]` generates one function, which makes the schema and also reads the
+//! answer.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ impl<'a> FormFields<'a> {
         }
     }
 
-    /// Adds a field. An empty description is no description. Returns the value of the field, or
+    /// Adds a field. If the description is empty, the field has no description. Returns the value of the field, or
     /// `None` if there is no answer or the value is wrong.
     pub fn field<T: FormField>(
         &mut self,
@@ -63,7 +63,7 @@ impl<'a> FormFields<'a> {
     }
 }
 
-/// The schema of one field, to which its rules are added.
+/// The schema of one field. The methods add the rules of the field.
 #[must_use]
 pub struct Property<T> {
     schema: Map<String, Value>,
@@ -82,8 +82,8 @@ impl<T: FormField> Property<T> {
         }
     }
 
-    /// Sets the value that the client fills in first. A value that breaks a rule is left out, so
-    /// this method is called after the others.
+    /// Sets the default value of the field, which the client fills in. Call this method after the others, because a
+    /// default that breaks a rule of the field is left out.
     pub fn default(self, default: &T::Default) -> Self {
         let default = T::default_value(default);
         match checked(&self.schema, &default) {

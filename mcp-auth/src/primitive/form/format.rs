@@ -1,8 +1,7 @@
 //! The formats of texts in forms.
 //!
-//! INVARIANT: a text that is accepted here is also accepted by a validator of JSON Schema that
-//! checks formats. Some rare texts that such a validator accepts are refused, for example an email
-//! address with a quoted name.
+//! INVARIANT: a validator of JSON Schema that checks formats accepts every text that is accepted here. A few rare texts
+//! that a validator accepts are refused here, for example an email address with a quoted name.
 
 use std::fmt;
 
@@ -21,7 +20,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format with this name in schemas.
+    /// Returns the format with this name in schemas.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "date" => Some(Self::Date),
@@ -32,7 +31,7 @@ impl Format {
         }
     }
 
-    /// Whether a text has the format.
+    /// Returns true if the text has the format.
     pub(super) fn fits(self, text: &str) -> bool {
         match self {
             Self::Date => is_date(text),
@@ -61,7 +60,7 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && time::Date::parse(text, format).is_ok()
 }
 
-/// `date-time` (RFC 3339 §5.6). `time` would accept every character between date and time.
+/// `date-time` (RFC 3339 §5.6). The crate `time` would accept every character between date and time.
 fn is_date_time(text: &str) -> bool {
     let separator = text.as_bytes().get(10);
     matches!(separator, Some(b'T' | b't')) && OffsetDateTime::parse(text, &Rfc3339).is_ok()
@@ -82,7 +81,7 @@ fn is_email(text: &str) -> bool {
             && label.bytes().all(legal)
             && !label.starts_with('-')
             && !label.ends_with('-')
-            // Labels in Punycode have rules of their own.
+            // Punycode labels have rules of their own.
             && label.get(2..4) != Some("--")
     };
     name.len() <= 64

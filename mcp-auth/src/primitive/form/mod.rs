@@ -1,8 +1,8 @@
 //! Forms: types that a person fills in (MCP elicitation, form mode).
 //!
-//! A form is a list of fields with rules. The schema and the reader of an answer are made from the
-//! same list, so that the server accepts what the schema says. This module does not ask the
-//! questions, and knows no connection.
+//! A form is a list of fields with rules. The schema and the reader of an answer are made from the same list, so the
+//! server accepts exactly the answers that the schema permits. This module does not ask the questions, and does not
+//! know the connection.
 //!
 //! INVARIANT: no form asks for a secret (`secret`).
 
@@ -24,10 +24,9 @@ pub use self::fields::FormFields;
 pub use self::rule::FormErrors;
 pub use self::schema::{FormSchema, FormSchemaError};
 
-/// A type that a person fills in: a struct with [`#[form]`](macro@crate::form).
+/// A type whose fields a person fills in: a struct with [`#[form]`](macro@crate::form).
 ///
-/// The attribute implements the trait. The documentation of the attribute describes fields and
-/// rules.
+/// The attribute `#[form]` implements this trait. The documentation of the attribute describes fields and rules.
 ///
 /// ```
 /// use mcp_auth::Form;
@@ -89,7 +88,7 @@ pub trait Form: Sized + Send + 'static {
     fn fill_in(fields: &mut FormFields<'_>) -> Option<Self>;
 }
 
-/// A form without fields, with which a person agrees.
+/// A form without fields, with which a person only agrees.
 impl Form for () {
     fn fill_in(_: &mut FormFields<'_>) -> Option<Self> {
         Some(())

@@ -1,5 +1,5 @@
-//! Property tests of forms: the crate `jsonschema` checks that the schema and the reader accept the
-//! same, with random schemas and answers.
+//! Property tests of forms. With random schemas and answers, the crate `jsonschema` checks that the schema accepts the
+//! same answers as the reader.
 
 use std::sync::LazyLock;
 
@@ -85,7 +85,7 @@ fn size() -> impl Strategy<Value = Option<Value>> {
     of((0..4_u8).prop_map(Value::from))
 }
 
-/// The schema of one property, of every kind that MCP has. Some contradict themselves.
+/// Generates the schema of one property, of each kind that MCP has. Some of these schemas contradict themselves.
 fn property() -> impl Strategy<Value = Map<String, Value>> {
     let format = of(select(vec!["date", "date-time", "email", "uri"]).prop_map(Value::from));
     let texts = (size(), size(), format, of(text())).prop_map(|(least, most, format, default)| {
@@ -229,7 +229,7 @@ proptest! {
                 let is_integer = shown["properties"][name]["type"] == "integer";
                 prop_assert!(!is_integer || !value.is_f64());
             }
-            // Every property of the form that the answer has is returned.
+            // The result has every property of the form that the answer has.
             let known = given.keys().filter(|name| shown["properties"].get(name).is_some());
             prop_assert_eq!(read.len(), known.count());
         }

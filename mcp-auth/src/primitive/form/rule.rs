@@ -1,7 +1,7 @@
 //! Checks a value that a person gave against the schema of its property.
 //!
-//! INVARIANT: a value is accepted only if every keyword of its schema was checked. A message names
-//! the property and the rule, and never the value, which can be personal.
+//! INVARIANT: a value is accepted only if every keyword of its schema was checked. A message names the property and the
+//! rule. It never contains the value, because the value can be personal.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -14,9 +14,8 @@ use super::format::Format;
 
 /// The rules that an answer breaks: one rule for each property.
 ///
-/// The text names the properties and the rules, and contains no value of the answer:
-/// `` `age` must be at most 150; `name` is missing ``. The text may be shown to the person and to the
-/// client.
+/// The text names the properties and the rules, but contains no value of the answer: `` `age` must be at most 150;
+/// `name` is missing ``. The text may be shown to the person and to the client.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FormErrors(Vec<(String, Broken)>);
 

@@ -1,7 +1,7 @@
 //! The schema of a form: the names of the fields in order, with their schemas.
 //!
-//! INVARIANT: no field asks for a secret. `#[form]` checks that for the forms that are declared, and
-//! `FormSchema::new` for the forms that are made while the server runs.
+//! INVARIANT: no field asks for a secret. `#[form]` checks declared forms, and `FormSchema::new` checks forms that are
+//! made while the server runs.
 
 use rmcp::model::{ElicitationSchema, PrimitiveSchemaDefinition};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -13,9 +13,9 @@ use super::secret::secret_in;
 
 /// The schema of a form: the `requestedSchema` of `elicitation/create`.
 ///
-/// A form whose fields are known when the program is compiled is a type with
-/// [`#[form]`](macro@crate::form), and [`Form::schema`](super::Form::schema) returns its schema. A form whose
-/// choices are known only while the server runs is made from the data types of MCP:
+/// For a form whose fields are known at compile time, use a type with [`#[form]`](macro@crate::form).
+/// [`Form::schema`](super::Form::schema) returns its schema. For a form whose choices are known only while the server
+/// runs, make the schema from the data types of MCP:
 ///
 /// ```
 /// use mcp_auth::FormSchema;
@@ -47,7 +47,7 @@ use super::secret::secret_in;
 /// Source: MCP 2026-07-28, client: elicitation ("Requested Schema").
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FormSchema {
-    /// The members beside `type`, `properties` and `required`.
+    /// The members of the schema other than `type`, `properties` and `required`.
     head: Map<String, Value>,
     fields: Vec<Field>,
 }
@@ -102,9 +102,9 @@ impl FormSchema {
         }
     }
 
-    /// Reads the `content` of an accepted answer. Returns the properties of this form: properties
-    /// that the form does not have, and properties that are `null`, are left out. A whole number
-    /// such as `10.0` is returned as the integer `10` if the property is an integer.
+    /// Reads the `content` of an accepted answer. Returns the properties of this form. Properties that the form does
+    /// not have, and properties that are `null`, are left out. If the property is an integer, a whole number such as
+    /// `10.0` is returned as the integer `10`.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl FormSchema {
     pub fn to_map(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(map)) => map,
-            // The keys are texts and the values are JSON, so there is no error.
+            // The keys are texts and the values are JSON, so serialization does not fail.
             Ok(_) | Err(_) => Map::new(),
         }
     }

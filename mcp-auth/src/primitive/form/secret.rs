@@ -1,14 +1,14 @@
 //! Finds names that ask for a secret. MCP forbids forms to ask for secrets.
 //!
-//! This file is also a file of `mcp-auth-macros`, by a link, so that the compiler and the server
-//! refuse the same names. It depends on nothing.
+//! A symbolic link makes this file a file of `mcp-auth-macros` too, so that the macro and the server refuse the same
+//! names. The file depends on no other file.
 //!
 //! Source: MCP 2026-07-28, client: elicitation ("Servers MUST NOT use form mode elicitation to
 //! request sensitive information").
 
 /// Returns the words in `name` that name a secret, such as `api key` in `stripeApiKey`.
 ///
-/// Returns `None` for the name of a property of a secret, such as `token_count`.
+/// Returns `None` for a name that only asks for a property of a secret, such as `token_count`.
 pub(crate) fn secret_in(name: &str) -> Option<&'static str> {
     let words = words(name);
     let first = words.first().map(String::as_str).unwrap_or_default();
@@ -94,13 +94,13 @@ const SECRETS: [&str; 43] = [
     "verification code",
 ];
 
-/// The last word of a name that asks for a property of a secret.
+/// The last words of names that ask for a property of a secret, such as `token_count`.
 const PROPERTIES: [&str; 13] = [
     "age", "budget", "count", "expiry", "id", "kind", "length", "limit", "name", "policy",
     "status", "type", "usage",
 ];
 
-/// The first word of a name that asks for a limit, as in `max_tokens`.
+/// The first words of names that ask for a limit, such as `max_tokens`.
 const MEASURES: [&str; 2] = ["max", "min"];
 
 #[cfg(test)]

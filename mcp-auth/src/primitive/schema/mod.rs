@@ -24,8 +24,8 @@ pub(super) fn input<T: JsonSchema>() -> Schema {
     settings().into_generator().into_root_schema_for::<T>()
 }
 
-/// A keyword that schemars derives from a rule, but that is stricter than the rule, so it is
-/// removed from the schema.
+/// A keyword that schemars derives from a rule, but that is stricter than the rule. The keyword is removed from the
+/// schema.
 #[derive(Clone, Copy, Debug)]
 pub struct SuppressedKeyword {
     /// The keyword.
@@ -60,9 +60,8 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
-/// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the
-/// application sets is kept. Types are inlined, because some clients do not follow references. Only
-/// a recursive type has a reference.
+/// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the application sets
+/// remains. Types are inlined, because some clients do not follow references. Only a recursive type has a reference.
 pub(super) fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
@@ -84,7 +83,7 @@ pub(super) fn or_null(schema: Schema) -> Schema {
 /// keyword ignores such properties and would refuse them all.
 pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     let mut object = into_object(schema);
-    // Here schemars writes the name of the generated type.
+    // schemars writes the name of the generated type here.
     object.remove("title");
     object.insert("type".to_owned(), "object".into());
     // Some clients refuse an object schema without properties.
@@ -99,8 +98,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
 }
 
 /// Adds `x-mcp-header` to the schema of an argument (MCP 2026-07-28, server/tools, x-mcp-header). Returns false if the
-/// argument is not a member of the root whose type is `string`, `integer` or `boolean`, because clients hide a tool that
-/// has the keyword elsewhere.
+/// argument is not a member of the root, or if its type is not `string`, `integer` or `boolean`. Clients hide a tool
+/// that has the keyword at any other place.
 #[must_use]
 pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bool {
     let properties = schema.get_mut("properties");
@@ -115,6 +114,34 @@ pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bo
     let name = header.strip_prefix("Mcp-Param-").unwrap_or(header);
     property.insert("x-mcp-header".to_owned(), name.into());
     true
+}
+
+/// Returns true if the root of a schema, or one of its alternatives, has this property.
+pub(super) fn has_property(schema: &Value, name: &str) -> bool {
+    let properties = schema.get("properties");
+    let is_own = properties.is_some_and(|properties| properties.get(name).is_some());
+    let mut alternatives = COMPOSED
+        .iter()
+        .filter_map(|keyword| schema.get(keyword)?.as_array());
+    is_own || alternatives.any(|all| all.iter().any(|one| has_property(one, name)))
+}
+
+/// Adds an optional property to the root of a schema. Also adds it to the alternatives, because an alternative with
+/// `additionalProperties: false` refuses what only the root has.
+pub(super) fn add_property(schema: &mut Value, name: &str, property: &Value) {
+    let Value::Object(object) = schema else {
+        return;
+    };
+    for keyword in COMPOSED {
+        let alternatives = object.get_mut(keyword).and_then(Value::as_array_mut);
+        for alternative in alternatives.into_iter().flatten() {
+            add_property(alternative, name, property);
+        }
+    }
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    if let Value::Object(properties) = properties {
+        properties.insert(name.to_owned(), property.clone());
+    }
 }
 
 /// Turns an output schema into a schema that MCP accepts. The flag is true if the value must be
@@ -201,7 +228,7 @@ fn define(object: &mut Map<String, Value>, definitions: Map<String, Value>) {
 fn into_object(schema: Schema) -> Map<String, Value> {
     match Value::from(schema) {
         Value::Object(object) => object,
-        // `true` and `false` are schemas too.
+        // `true` and `false` are also schemas.
         Value::Bool(true) => Map::new(),
         other => Map::from_iter([("not".to_owned(), json!({ "const": other }))]),
     }
@@ -298,6 +325,27 @@ mod tests {
             assert_eq!(*keyword == "X", fits, "{argument}");
         }
         assert!(!add_header(&mut json!({}), "text", "Mcp-Param-X"));
+    }
+
+    #[test]
+    fn a_property_is_added_to_the_root_and_to_closed_alternatives() {
+        let mut schema = json!({
+            "type": "object",
+            "oneOf": [
+                { "type": "object", "properties": { "a": {} }, "additionalProperties": false },
+                { "allOf": [{ "properties": { "b": {} } }] },
+            ],
+        });
+        for (name, has) in [("a", true), ("b", true), ("code", false)] {
+            assert_eq!(has_property(&schema, name), has, "{name}");
+        }
+        let text = json!({ "type": "string" });
+        add_property(&mut schema, "code", &text);
+        for place in ["", "/oneOf/0", "/oneOf/1", "/oneOf/1/allOf/0"] {
+            let property = format!("{place}/properties/code");
+            assert_eq!(schema.pointer(&property), Some(&text), "{place}");
+        }
+        assert!(has_property(&schema, "code"));
     }
 
     #[test]

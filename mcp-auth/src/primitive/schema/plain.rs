@@ -30,7 +30,7 @@ pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
     }
 }
 
-/// Removes `null` from the schema of a member that the server omits instead of writing `null`.
+/// Removes `null` from the schema of a member that the server leaves out if the value is `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct NeverNull;
 
@@ -83,9 +83,8 @@ impl Transform for Plain {
     }
 }
 
-/// Removes escapes from a pattern that ECMA-262 does not permit, or permits only inside `[…]`. With
-/// such an escape, a client could not compile the pattern. schemars writes such escapes, for
-/// example for `contains("a-b")`.
+/// Removes escapes that ECMA-262 does not permit, or permits only inside `[…]`, from a pattern. A client could not
+/// compile a pattern with such an escape. schemars writes these escapes, for example for `contains("a-b")`.
 fn pattern(members: &mut Members) {
     if let Some(Value::String(pattern)) = members.get_mut("pattern") {
         *pattern = without_needless_escapes(pattern);
@@ -128,8 +127,8 @@ fn without_needless_escapes(pattern: &str) -> String {
     plain
 }
 
-/// Writes the range of a number as `minimum` and `maximum`. schemars writes it as `format`, but
-/// JSON Schema defines no `format` for numbers.
+/// Writes the range of a number as `minimum` and `maximum`. schemars writes the range as `format`, but JSON Schema
+/// defines no `format` for numbers.
 fn number(members: &mut Members) {
     if !has_type(members, &["integer", "number"]) || has_type(members, &["string"]) {
         return;

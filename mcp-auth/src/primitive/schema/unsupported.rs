@@ -35,7 +35,7 @@ impl Unsupported {
         each_once
     }
 
-    /// Returns which clients refuse the schema, and the consequence.
+    /// Returns the clients that refuse the schema, and the consequence.
     pub(crate) fn why(&self) -> &'static str {
         match self {
             Self::RootAlternatives => {
@@ -50,7 +50,7 @@ impl Unsupported {
         }
     }
 
-    /// Returns the remedy.
+    /// Returns how to correct the schema.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::RootAlternatives => {

@@ -1,23 +1,21 @@
 //! Checks whether two templates can match the same URI.
 //!
-//! Both templates become automata over the characters of a URI before decoding, and a search of
-//! the product of the automata looks for a text that both accept. The automata implement the
-//! rules about the characters of each kind of variable, and the rules about the pairs of a query. They
-//! ignore the rules about decoded values, so they accept every URI that `UriTemplate::matches` accepts,
-//! and a few more.
+//! Both templates become automata over the characters of a URI before decoding. A search of the product of the automata
+//! looks for a text that both accept. The automata implement the rules about the characters of each kind of variable,
+//! and the rules about the pairs of a query. They ignore the rules about decoded values. They therefore accept every
+//! URI that `UriTemplate::matches` accepts, and a few more.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{Class, UriPart};
 
-/// Returns whether the automata of both templates accept some common text.
+/// Returns true if the automata of both templates accept a common text.
 pub(super) fn share_a_uri(left: &[UriPart], right: &[UriPart]) -> bool {
     let (left, right) = (Automaton::new(left), Automaton::new(right));
     let mut pending = VecDeque::from([(0, 0, BTreeSet::new())]);
     let mut visits: HashMap<_, Vec<BTreeSet<_>>> = HashMap::new();
     while let Some((at_left, at_right, begun)) = pending.pop_front() {
-        // An earlier visit that had begun fewer query variables allows every continuation that
-        // this visit allows.
+        // The earlier visit had begun fewer query variables, so it allows every continuation that this visit allows.
         let earlier = visits.entry((at_left, at_right)).or_default();
         if earlier.iter().any(|earlier| earlier.is_subset(&begun)) {
             continue;
@@ -65,7 +63,7 @@ struct Node {
 struct Edge {
     label: Label,
     to: usize,
-    /// The query variable that begins with this edge. A text may begin each variable once.
+    /// The query variable that begins with this edge. A URI may contain each variable once.
     begins: Option<&'static str>,
 }
 
@@ -149,7 +147,7 @@ impl Automaton {
 }
 
 impl Node {
-    /// Returns the pairs of edges, one from each node, that some character can follow together.
+    /// Returns the pairs of edges, one from each node, that have a common character.
     fn common_edges<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Edge, &'a Edge)> {
         self.edges.iter().flat_map(|left| {
             let common = other
@@ -162,10 +160,10 @@ impl Node {
 }
 
 impl Label {
-    /// Returns whether some character belongs to both labels.
+    /// Returns true if both labels have a common character.
     fn meets(self, other: Self) -> bool {
         match (self, other) {
-            // Every class contains the letters.
+            // Every class of characters contains the letters.
             (Self::Any(_) | Self::First(_), Self::Any(_) | Self::First(_)) => true,
             (Self::First(class), Self::One(character))
             | (Self::One(character), Self::First(class)) => {

@@ -1,15 +1,17 @@
-//! Requests that wait for answers: what the client sent with a request, and the response with the questions.
+//! Requests that wait for answers: reads what the client sent with a request, and responds with the questions.
 
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
-use crate::identity::{Caller, Org, UrlOrg};
+use crate::identity::{Caller, Org, Unavailable, UrlOrg};
 use crate::primitive::{
-    Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, Reference, Served,
+    Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, GivenCode, Reference, Served,
 };
 
+use super::super::confirmation_code;
+use super::super::confirmations::Use;
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::record::Record;
@@ -19,8 +21,8 @@ use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 impl Endpoint {
-    /// Reads what the client sent with its request: its capabilities, its answers, and the state of an earlier
-    /// round.
+    /// Reads the parts of a request that questions need: the capabilities of the client, its answers, and the state of
+    /// an earlier round.
     ///
     /// # Errors
     ///
@@ -31,6 +33,7 @@ impl Endpoint {
         request: &Request<'_>,
         served: &Served,
         origin: Origin<'_>,
+        code: Option<&str>,
     ) -> Result<Dialogue, RpcError> {
         let is_silent = !served.uses_context() && !request.params.is_continued();
         if is_silent {
@@ -38,10 +41,12 @@ impl Endpoint {
         }
         if request.era == Era::Legacy {
             let given = request.continuation.map(|one| one.given.clone());
-            return Ok(Dialogue::new(given.unwrap_or_else(|| Given {
+            let mut given = given.unwrap_or_else(|| Given {
                 client: Client::Known(request.abilities()),
                 ..Given::default()
-            })));
+            });
+            self.read_code(&mut given, origin, code);
+            return Ok(Dialogue::new(given));
         }
         let capabilities = request.params.meta()?.capabilities();
         let capabilities = capabilities.map(|raw| request.body.slice_ref(raw));
@@ -62,7 +67,7 @@ impl Endpoint {
             Some(raw) => serde_json::from_str(raw).map_err(|_| RpcError::InvalidParams(ANSWERS))?,
         };
         let answers = sent.into_iter().filter_map(|(name, value)| {
-            // With a state, only the questions that it names can be answered.
+            // If the request has a state, the client can only answer questions that the state names.
             let question = match asked {
                 Some(asked) => Some(asked.get(&name)?.clone()),
                 None => None,
@@ -76,7 +81,20 @@ impl Endpoint {
             given.answers = state.answered;
         }
         given.answers.extend(answers);
+        self.read_code(&mut given, origin, code);
         Ok(Dialogue::new(given))
+    }
+
+    /// Takes a code as the agreement to the question of `confirm`. A code counts only in the first run, and not if the client
+    /// can ask the person.
+    fn read_code(&self, given: &mut Given, origin: Origin<'_>, code: Option<&str>) {
+        let Some(code) = code.filter(|_| !given.continues && !given.client.abilities().form) else {
+            return;
+        };
+        match confirmation_code::open(&self.config.sealer, origin, code) {
+            Some(question) => given.confirm(question),
+            None => given.code = GivenCode::Refused,
+        }
     }
 
     /// Returns the organization that an opaque token names, if the call does not know it yet and may ask. The issuer says
@@ -84,7 +102,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// - The issuer cannot be asked now.
+    /// - The identity provider cannot be asked now.
     pub(super) async fn bound_org(
         &self,
         caller: Option<&Caller>,
@@ -98,32 +116,77 @@ impl Endpoint {
         let declared = request.params.meta()?.capabilities().unwrap_or_default();
         let can_answer = || ClientAbilities::read(declared) != ClientAbilities::default();
         let asks = served.task().is_some() || served.uses_context() && can_answer();
-        let asks = asks && request.era == Era::Modern;
+        let asks = asks && request.era == Era::Modern || served.takes_code();
         if !asks && !request.params.is_continued() {
             return Ok(None);
         }
-        let named = self.config.organizations.named_organization(caller).await;
+        let named = self.org_at_issuer(caller, org).await;
         Ok(named.map_err(RefusedMessage::Unavailable)?)
     }
 
-    /// Records the use of the request's state, if it has one, so that a confirmed call runs once.
+    /// Returns the organization that an opaque token names, unless `org` is known already.
+    pub(super) async fn org_at_issuer(
+        &self,
+        caller: &Caller,
+        org: Option<&Org>,
+    ) -> Result<Option<Org>, Unavailable> {
+        if !caller.org_at_issuer() || org.is_some() {
+            return Ok(None);
+        }
+        self.config.organizations.named_organization(caller).await
+    }
+
+    /// Records the use of the request's state or of its code, if it has one, so that a confirmed call runs once. A code that
+    /// was used before does not confirm the call.
     ///
     /// # Errors
     ///
-    /// - The state was used before, or the store of used states cannot be reached.
-    pub(super) async fn use_state(
+    /// - The state was used before, or the store of used confirmations cannot be reached.
+    /// - The caller confirms too often.
+    pub(super) async fn use_confirmation(
         &self,
         request: &Request<'_>,
+        dialogue: &mut Dialogue,
+        code: Option<&str>,
         record: &mut Record,
     ) -> Result<(), Stopped> {
-        let Some(state) = request.params.request_state()? else {
+        if let Some(code) = code.filter(|_| dialogue.code() == GivenCode::Accepted)
+            && !self.record_use(code, request, record).await?
+        {
+            dialogue.refuse_code();
+        }
+        let state = match request.era {
+            Era::Legacy => None,
+            Era::Modern => request.params.request_state()?,
+        };
+        let Some(state) = state else {
             return Ok(());
         };
-        match self.config.confirmations.use_once(&state).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
+        match self.record_use(&state, request, record).await? {
+            true => Ok(()),
+            false => {
                 record.fail("the confirmation was used before", Reference::new());
                 Err(RpcError::InvalidParams(USED_STATE).into())
+            }
+        }
+    }
+
+    /// Records the use of a sealed text. Returns false if the text was used before.
+    async fn record_use(
+        &self,
+        sealed: &str,
+        request: &Request<'_>,
+        record: &mut Record,
+    ) -> Result<bool, Stopped> {
+        let used = self.config.confirmations.use_once(sealed, request.party);
+        match used.await {
+            Ok(Use::First) => Ok(true),
+            Ok(Use::UsedBefore) => Ok(false),
+            Ok(Use::TooMany) => {
+                record.fail("the caller confirms too often", Reference::new());
+                let text = TOO_OFTEN.to_owned();
+                let retry_after = 60;
+                Err(RpcError::Limited { text, retry_after }.into())
             }
             Err(unavailable) => {
                 record.fail("the store of confirmations failed", Reference::new());
@@ -132,7 +195,7 @@ impl Endpoint {
         }
     }
 
-    /// Responds with the questions of a function.
+    /// Responds with the questions that a function asks.
     pub(super) fn ask(
         &self,
         ReplyTo { id, era, .. }: ReplyTo<'_>,
@@ -145,6 +208,18 @@ impl Endpoint {
                 Err(RpcError::Failed(text.to_owned()).into())
             }
         };
+        if let Some(question) = asking.confirmation()
+            && end.served.takes_code()
+            && !asking.client.form
+        {
+            let sealer = &self.config.sealer;
+            let code = confirmation_code::seal(sealer, end.origin(), &question.id);
+            let Some(code) = code else {
+                return failed(NOT_SENT);
+            };
+            let (tool, question) = (end.served.name(), question.message());
+            return Ok(self.results.confirmation(id, era, tool, question, &code));
+        }
         let missing = missing(&asking);
         if era == Era::Legacy && (!end.asks || !missing.is_empty()) {
             return failed(NO_QUESTIONS);
@@ -162,7 +237,7 @@ impl Endpoint {
         match RequestState::of(&asking).seal(&self.config.sealer, origin) {
             Ok(state) => Ok(self.results.input_required(id, &asking.questions, &state)),
             Err(Unsealed::TooLong) => failed(TOO_LONG),
-            Err(Unsealed::Failed) => failed("The questions could not be sent."),
+            Err(Unsealed::Failed) => failed(NOT_SENT),
         }
     }
 }
@@ -227,9 +302,11 @@ const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or ha
      `requestState` and `inputResponses`";
 const USED_STATE: &str = "`requestState` was used before; send the request again without `requestState` and \
      `inputResponses`";
+const TOO_OFTEN: &str = "Too many confirmations in a short time; try again in a minute";
 const ANSWERS: &str = "`inputResponses` must be an object";
 const NO_QUESTIONS: &str =
     "This call needs an answer of the user, but the server cannot ask through this connection.";
+const NOT_SENT: &str = "The questions could not be sent.";
 const TOO_LONG: &str = "The answers are too long.";
 const TOO_MANY_ROUNDS: &str = "The server asked too many questions.";
 /// The largest number of rounds of one request.

@@ -11,6 +11,8 @@ use crate::primitive::{
     CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
 };
 
+use super::super::confirmation_code;
+use super::super::decisions::NO_ORGANIZATION;
 use super::super::driver::{Driver, Step};
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -43,23 +45,21 @@ impl Endpoint {
         let era = request.era;
         let Use {
             served: tool,
-            input,
+            mut input,
             target,
         } = used;
-        let mut record = Record::open(&self.log, tool, caller);
+        let mut record = Record::open(&self.decisions, target.method(), tool, caller);
+        self.audit(request, Some(&input), &mut record).await?;
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
         let org = acting.map_or(None, |acting| acting.org.as_ref());
-        record.acts_in(org);
-        let decision = match acting {
-            Err(unavailable) if tool.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(tool.guard(), caller, acting),
-        };
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(tool, caller, acting);
         // A completion does not run the function, so it does not count for the limits of the function.
         let own_limits = !matches!(target, Target::Completion);
         let counting = Counting {
@@ -89,24 +89,34 @@ impl Endpoint {
                 return self.refuse(request, (caller, org), target, refusal, &mut record);
             }
         };
-        // Only an allowed caller learns that a header is wrong, and with it the names of the tool's headers.
+        // Compare the headers after the guard, because only an allowed caller may learn that a header is wrong, and so
+        // learn which arguments the tool has.
         let mut arguments = ByteString::new();
-        if let Input::Arguments(written) = &input {
+        let mut code = None;
+        if let Input::Arguments(written) = &mut input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
             if let Err(mismatch) = checked {
                 record.fail("a header differs from its argument", Reference::new());
                 return Err(mismatch.into());
             }
+            if tool.takes_code() {
+                match confirmation_code::taken(written) {
+                    Ok(taken) => (*written, code) = (taken.arguments, taken.code),
+                    Err(invalid) => {
+                        record.fail("the confirmation code is not valid", Reference::new());
+                        return Ok(self.results.failure(request.id, era, &invalid.to_string()));
+                    }
+                }
+            }
             arguments = written.clone();
         }
-        // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
+        // A state is bound to the caller and the arguments. Only an allowed caller learns that the state is not valid.
         let bound_org = self.bound_org(caller, org, tool, request).await;
-        let bound_org = bound_org.inspect_err(|_| {
-            record.unavailable("the organization could not be looked up");
-        })?;
+        let bound_org = bound_org.inspect_err(|_| record.unavailable(NO_ORGANIZATION))?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
-        let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
+        let dialogue = self.dialogue(request, tool, origin, code.as_deref());
+        let mut dialogue = dialogue.inspect_err(|_| {
             record.fail("the request state is not valid", Reference::new());
         })?;
         let is_retry = dialogue.continues();
@@ -137,13 +147,17 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
-        if is_retry && tool.confirms() && era == Era::Modern {
-            self.use_state(request, &mut record).await?;
+        if is_retry && tool.confirms() {
+            let code = code.as_deref();
+            self.use_confirmation(request, &mut dialogue, code, &mut record)
+                .await?;
         }
-        // A task sends no messages.
+        // A function that runs as a task sends no messages.
         let wanted = match as_task {
             true => Wanted::default(),
-            false => self.wanted(tool, caller, request)?,
+            false => self
+                .wanted(tool, caller, request)
+                .inspect_err(|_| record.fail(NOT_VALID, Reference::new()))?,
         };
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));
@@ -196,17 +210,20 @@ impl Endpoint {
                     (Some(continuation), _) => {
                         Box::pin(remaining.write(first, &continuation.writer)).await
                     }
-                    (None, Some(original)) => Ok(Response::Stream(
-                        remaining.stream_of_session(first, original),
-                    )),
-                    (None, None) => Ok(Response::Stream(remaining.stream(&first))),
+                    (None, original) => {
+                        let events = match original {
+                            Some(original) => remaining.stream_of_session(first, original),
+                            None => remaining.stream(&first),
+                        };
+                        Ok(Response::Stream(self.until_revoked(events, caller, org)))
+                    }
                 }
             }
         }
     }
 
-    /// Returns the messages that the function may send: those that the client asked for, if it accepts a
-    /// stream of events.
+    /// Returns the kinds of messages that the function may send. If the client accepts a stream of events, these are
+    /// the messages that the client asked for.
     fn wanted(
         &self,
         served: &Served,
@@ -259,9 +276,9 @@ impl Endpoint {
         }
     }
 
-    /// Responds to a request for a prompt or a resource that does not exist, or that the caller may not know of. The
-    /// server looks the organization up and counts the request for its rates in both cases, so neither the time nor the
-    /// status shows whether the name exists. `looked_up` says which organization was looked up already.
+    /// Responds to a request for a prompt or a resource that does not exist, or that the caller may not know of. In
+    /// both cases the server looks up the organization and counts the request for its rates, so neither the time nor
+    /// the status shows whether the name exists. `looked_up` says which organization was already looked up.
     pub(super) async fn unknown(
         &self,
         caller: Option<&Caller>,
@@ -386,8 +403,8 @@ impl Endpoint {
         )
     }
 
-    /// Resolves the organization of the caller. `wanted` is `None` if the request uses no
-    /// organization.
+    /// Resolves the organization of the caller. `wanted` says how current the organization must be. `None` if the
+    /// request uses no organization.
     pub(super) async fn acting(
         &self,
         caller: Option<&Caller>,
@@ -402,3 +419,5 @@ impl Endpoint {
         }
     }
 }
+
+const NOT_VALID: &str = "the request is not valid";

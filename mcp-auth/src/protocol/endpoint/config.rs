@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::identity::{Clock, Organizations};
 use crate::metrics::Metrics;
 use crate::primitive::{Rate, Registry, States, Threads};
@@ -30,8 +31,10 @@ pub(crate) struct EndpointConfig {
     pub(crate) states: Arc<States>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// If true, a guard that needs an organization, but no role and no permission, takes the
-    /// organization from the token without a look-up.
+    /// The audit log. `None` if the server has none.
+    pub(crate) audit: Option<Arc<Audit>>,
+    /// If true, a guard that requires an organization, but no role and no permission, takes the organization from the
+    /// token without a look-up.
     pub(crate) trust_token_org: bool,
     /// Scopes that every request needs.
     pub(crate) required_scopes: Vec<String>,
@@ -39,8 +42,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) anonymous: AnonymousAccess,
     /// If true, a call that lacks a scope gets an `isError` result instead of a 403 challenge.
     pub(crate) scope_denials_as_results: bool,
-    /// If true, a call that lacks an organization gets a 403 challenge for the scope that would let
-    /// the token name one.
+    /// If true, a call that lacks an organization gets a 403 challenge. The challenge asks for the scope with which a
+    /// token names an organization.
     pub(crate) organization_step_up: bool,
     pub(crate) calls: Arc<Calls>,
     /// The rate limits of the server, which count calls of all tools, prompts and resources together.
@@ -52,15 +55,26 @@ pub(crate) struct EndpointConfig {
     pub(crate) page_size: usize,
     /// The shortest time between two progress messages of a call.
     pub(crate) progress_interval: Duration,
-    /// Seals the cursors of lists and the state of requests that wait for a person.
+    /// Encrypts and authenticates the cursors of lists, and the state of requests that wait for a person.
     pub(crate) sealer: Sealer,
-    /// The used confirmations.
+    /// The confirmations of calls that were already used.
     pub(crate) confirmations: Confirmations,
     pub(crate) tasks: Arc<RunningTasks>,
-    /// True if legacy clients get sessions.
-    pub(crate) legacy_sessions: bool,
+    pub(crate) transport: Transport,
     pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
+}
+
+/// The transport through which clients reach an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Transport {
+    Http {
+        /// True if legacy clients get sessions.
+        legacy_sessions: bool,
+    },
+    /// One client, which started this process. Its messages have no headers, no message can carry another token, and a
+    /// legacy client has a session.
+    Stdio,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,

@@ -1,5 +1,5 @@
-//! A call of a legacy session that asks: the server sends the questions as requests on the stream of the call, waits for
-//! the answers, and runs the call again with them. Each run passes the guard and the limits again.
+//! Runs a call of a legacy session that asks questions. The server sends the questions as requests on the stream of the
+//! call, waits for the answers, and runs the call again with the answers. Each run passes the guard and the limits.
 //!
 //! Source: MCP 2025-11-25, client/elicitation.
 
@@ -16,7 +16,7 @@ use tracing::instrument::WithSubscriber;
 
 use crate::identity::{Caller, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, Params, Question};
+use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, GivenCode, Params, Question};
 
 use super::super::Response;
 use super::super::challenge::Challenger;
@@ -41,7 +41,7 @@ pub(super) struct Original {
     session: Arc<SessionRequest>,
 }
 
-/// The questions that a client was sent.
+/// A question that the server sent to a client.
 struct Sent {
     name: String,
     question: Question,
@@ -69,7 +69,8 @@ impl Original {
 }
 
 impl Endpoint {
-    /// Responds to the request of a session with a stream on which the call asks, and then gets its response.
+    /// Responds to the request of a session with a stream. The stream has the questions of the call, and at the end its
+    /// response.
     pub(super) fn ask_in_session(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -83,10 +84,11 @@ impl Endpoint {
         let end = Err(Stopped::Asking(asking));
         let delivered = Arc::clone(self).deliver(original, writer, end);
         tokio::spawn(delivered.in_current_span().with_current_subscriber());
-        Ok(Response::Stream(MessageStream::of_session(events)))
+        let events = MessageStream::of_session(events);
+        Ok(Response::Stream(self.until_revoked(events, caller, None)))
     }
 
-    /// Asks and runs the call again until it has a response, and puts the response on the stream.
+    /// Asks the questions and runs the call again, until the call has a response. Then puts the response on the stream.
     pub(super) async fn deliver(
         self: Arc<Self>,
         original: Original,
@@ -106,13 +108,13 @@ impl Endpoint {
                 Err(error) => Err(error.into()),
             };
         }
-        // A cancelled request has no response.
+        // A cancelled request gets no response.
         if !original.session.is_cancelled() {
             let _ = continuation.writer.send(body(&original.id, end)).await;
         }
     }
 
-    /// Handles the request again, with the answers. The box ends the recursion of the future's type.
+    /// Runs the request again, with the answers. The box is needed because this future contains itself.
     fn again<'a>(
         self: &'a Arc<Self>,
         original: &'a Original,
@@ -124,9 +126,15 @@ impl Endpoint {
             if expires.is_some_and(|expires| expires <= now) {
                 return Err(RpcError::Failed(EXPIRED.to_owned()).into());
             }
+            let authenticator = &self.config.streams.authenticator;
+            let caller = original.caller.as_ref();
+            if caller.is_some_and(|caller| authenticator.is_revoked(caller)) {
+                return Err(RpcError::Failed(REVOKED.to_owned()).into());
+            }
             let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
-            // The headers of the HTTP request were checked when it came.
+            // The server checked the headers when it received the HTTP request.
             let mirrored = Mirrored {
+                required: true,
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,
@@ -145,7 +153,6 @@ impl Endpoint {
                 session: Some(&original.session),
                 continuation: Some(continuation),
             };
-            let caller = original.caller.as_ref();
             match &*message.method {
                 "tools/call" => self.call_tool(caller, &request).await,
                 "prompts/get" => self.get_prompt(caller, &request).await,
@@ -189,12 +196,13 @@ impl Original {
             answers: given,
             rounds: asking.rounds,
             continues: true,
+            code: GivenCode::Absent,
         })
     }
 }
 
 impl Sent {
-    /// Waits for the answer. `None` if the client did not answer in time, or answered with an error.
+    /// Waits for the answer. `None` if the client does not answer in time, or answers with an error.
     async fn answer(self) -> Option<(String, ClientAnswer)> {
         let answer = self.request.answer(ANSWER_WITHIN).await.ok()?;
         let value = match answer {
@@ -209,7 +217,7 @@ impl Sent {
     }
 }
 
-/// The parameters of a question. MCP 2025-11-25 wants an id for a question with a URL.
+/// The parameters of a question. In MCP 2025-11-25 a question with a URL must have an id.
 #[derive(Serialize)]
 struct Sendable<'a> {
     #[serde(flatten)]
@@ -218,7 +226,7 @@ struct Sendable<'a> {
     id: Option<String>,
 }
 
-/// No headers.
+/// The headers of a repeated request: none.
 struct NoHeaders;
 
 impl Headers for NoHeaders {
@@ -229,4 +237,5 @@ impl Headers for NoHeaders {
 
 /// The time that a person has for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+const REVOKED: &str = "The access was revoked before the question was answered.";
 const EXPIRED: &str = "The access token expired before the question was answered.";

@@ -5,9 +5,11 @@ use crate::identity::{Caller, Org};
 use crate::primitive::Suggestions;
 
 use super::super::challenge::{Challenge, Challenger};
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::{RefusedMessage, Response, WiderToken};
+use super::config::Transport;
 use super::target::Target;
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -22,11 +24,11 @@ impl Endpoint {
     ) -> Result<Response, Stopped> {
         let denied = match refusal {
             NotAuthorized::Unauthenticated => {
-                record.close("unauthenticated");
+                record.close(DecisionOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {
-                record.unavailable("the data for the decision cannot be looked up now");
+                record.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
             NotAuthorized::Denied(denied) => denied,
@@ -35,9 +37,9 @@ impl Endpoint {
         self.denied(request.reply_to(), (caller, org), target, denied, true)
     }
 
-    /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
-    /// else in the form of the target. `has_head` is false if the head of the response was already sent, so that the
-    /// status cannot be 403.
+    /// Responds to a denied request whose caller may know of the target. If a new token would help, the response is a
+    /// challenge. Otherwise the response has the form of the target. `has_head` is false if the head of the response is
+    /// already sent, so that the status cannot become 403.
     pub(super) fn denied(
         &self,
         ReplyTo {
@@ -59,7 +61,7 @@ impl Endpoint {
         };
         // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
         let header = has_head && self.is_answered_with_403(&denied, is_tool);
-        // A challenge that is not sent must not count.
+        // Do not count a challenge that is not sent.
         let caller = caller.filter(|_| is_tool || header);
         let challenge =
             caller.and_then(|caller| self.challenge(&denied, (caller, org), challenger));
@@ -78,13 +80,17 @@ impl Endpoint {
     }
 
     /// Returns the challenge for a denial, if a new token would help. A client gets at most two
-    /// challenges for the same scopes within five minutes.
+    /// challenges for the same scopes within five minutes. Over stdio a client cannot present another token, so it gets
+    /// none.
     pub(super) fn challenge(
         &self,
         denied: &Denied,
         (caller, org): (&Caller, Option<&Org>),
         challenger: &Challenger,
     ) -> Option<Challenge> {
+        if self.config.transport == Transport::Stdio {
+            return None;
+        }
         let scopes = denied.cure()?;
         let principal = caller.principal_in(org);
         let may = self.step_ups.may_challenge(principal, scopes);
@@ -94,7 +100,7 @@ impl Endpoint {
     /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
     /// `isError` result of a tool, or an error.
     fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
-        if self.config.scope_denials_as_results {
+        if self.config.scope_denials_as_results || self.config.transport == Transport::Stdio {
             return false;
         }
         match denied {

@@ -4,7 +4,8 @@ use crate::guard::Guard;
 use crate::identity::Freshness;
 use crate::primitive::{List, Registry};
 
-/// Returns the organization that a decision about some prompt or resource needs; the current one if decisions differ.
+/// Returns how current the organization must be, so that every prompt and resource can be decided. `None` if none of
+/// their guards uses an organization.
 pub(super) fn hidden(registry: &Registry, trust_token_org: bool) -> Option<Freshness> {
     let lists = [List::Prompts, List::Resources, List::Templates];
     let hidden = lists.into_iter().flat_map(|list| registry.list(list));

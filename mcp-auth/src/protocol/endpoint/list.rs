@@ -6,9 +6,11 @@ use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::primitive::List;
 
 use super::super::cursor::Paged;
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::era::{Era, Header, WITH_ICONS};
 use super::super::error::RpcError;
 use super::super::lists::Key;
+use super::super::record::Record;
 use super::super::results::Page;
 use super::super::{RefusedMessage, Response};
 use super::{AnonymousAccess, Endpoint, EndpointConfig, Request, Stopped, facts, not_found};
@@ -60,7 +62,18 @@ impl Endpoint {
             return Err(not_found(request.era));
         }
         let cursor = request.params.cursor()?;
-        let visible = self.visible(list, caller, request.url_org).await?;
+        let mut record = Record::of_list(&self.decisions, list, caller);
+        if let Some(record) = &mut record {
+            self.audit(request, None, record).await?;
+        }
+        let visible = self.visible(list, caller, request.url_org).await;
+        if let Some(record) = &mut record {
+            match &visible {
+                Ok(_) => record.close(DecisionOutcome::Allowed),
+                Err(_) => record.unavailable(UNDECIDED),
+            }
+        }
+        let visible = visible?;
         let paged = Paged {
             list,
             caller,
@@ -93,8 +106,8 @@ impl Endpoint {
         Ok(self.results.list(request.id, page, entries))
     }
 
-    /// Returns true if the server supports the method of the list. MCP has one capability for
-    /// resources and templates together, so a server supports both lists if it has either.
+    /// Returns true if the server supports the method of the list. MCP has one capability for resources and templates,
+    /// so a server that has resources or templates supports both lists.
     pub(super) fn serves(&self, list: List) -> bool {
         let has = |list| self.config.registry.has(list);
         match list {
@@ -120,7 +133,7 @@ impl Endpoint {
         let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
-            // An incomplete list would be a wrong response.
+            // Refuse the request, because a list without these entries would be wrong.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
@@ -137,8 +150,8 @@ impl Endpoint {
     }
 }
 
-/// Returns true if the client knows icons, which MCP 2025-11-25 introduced. A legacy request
-/// without a version counts as older.
+/// Returns true if the client supports icons, which MCP 2025-11-25 introduced. A legacy request that names no version
+/// counts as a request of an older revision.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }

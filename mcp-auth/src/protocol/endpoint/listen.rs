@@ -6,40 +6,28 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::guard::NotAuthorized;
-use crate::identity::{Acting, BearerToken, Caller, TokenKind, Unavailable, UrlOrg};
+use crate::identity::{Acting, Caller, Unavailable, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome};
+use crate::primitive::{
+    CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome, Reference,
+};
 
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
-use super::super::rates::Counting;
+use super::super::method::Method;
+use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
-use super::super::subscriptions::Filter;
+use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
-use super::listening::{Listening, Watched};
+use super::list_watch::ListWatch;
+use super::listening::Listening;
+use super::reader::{Cost, Reader};
+use super::task::{declares_tasks, lacks_tasks, limited};
+use super::task_watch::TaskWatch;
+use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
 
-/// The caller of a stream, with the data that decisions about the caller need.
-#[derive(Debug)]
-pub(super) struct Reader {
-    /// `None` if the stream was opened without a token.
-    pub(super) caller: Option<Caller>,
-    pub(super) url_org: UrlOrg,
-    pub(super) party: Party,
-    /// The organization in which the caller acted when the stream was opened. `None` if there was none, or if no
-    /// resource of the server uses an organization.
-    pub(super) org: Option<String>,
-}
-
-/// Whether a run of an `authorize` function counts for the rates of the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cost {
-    /// The client asked for the decision.
-    Counts,
-    /// The application published a change.
-    Free,
-}
-
-/// Why it cannot be decided now whether a caller may read a resource.
+/// The reason why the server cannot decide now whether a caller may read a resource.
 #[derive(Debug)]
 pub(super) enum Undecided {
     /// Too many calls are in flight, so `authorize` did not run.
@@ -63,14 +51,14 @@ impl From<Undecided> for Stopped {
 }
 
 impl Endpoint {
-    /// Returns the notifier whose notifications this endpoint sends.
+    /// Returns the notifier through which the application publishes changes.
     pub(crate) fn notifier(&self) -> &Notifier {
         &self.config.states.notifier
     }
 
     /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may
     /// not read, as it leaves out an unknown URI. For both the server looks the organization up and counts the request
-    /// for its rates.
+    /// for its rates. Each task counts as a request for it.
     pub(super) async fn listen(
         self: &Arc<Self>,
         sender: Sender<'_>,
@@ -80,8 +68,13 @@ impl Endpoint {
         if !request.streams {
             return Err(RefusedMessage::NoEvents.into());
         }
+        let has_tasks = self.config.registry.has_tasks();
+        let task_ids = Some(asked.task_ids).filter(|ids| has_tasks && !ids.is_empty());
+        if task_ids.is_some() && !declares_tasks(request)? {
+            return Err(lacks_tasks(request.era).into());
+        }
         let (caller, url) = (sender.caller, request.url_org);
-        self.count(caller, sender.party).await?;
+        self.count_stream(caller, sender.party).await?;
         let org = self.organization(caller, url).await;
         let org = org.map_err(RefusedMessage::Unavailable)?;
         let entered = self
@@ -95,18 +88,14 @@ impl Endpoint {
             party: sender.party,
             org: org.org.map(|org| org.id().to_owned()),
         };
-        let lists = ChangedLists {
-            prompts: asked.lists.prompts && self.serves(List::Prompts),
-            resources: asked.lists.resources && self.serves(List::Resources),
-            tools: asked.lists.tools && self.serves(List::Tools),
-        };
+        let lists = self.served_lists(asked.lists);
         let watched = self.watched(lists, &reader).await?;
         let mut subscription = self.notifier().open(reader.org.clone(), lists);
         let mut honored = Filter {
             lists,
-            uris: Vec::new(),
+            ..Filter::default()
         };
-        // A caller whose `authorize` functions are slow gets the acknowledgement in time, without their URIs.
+        // If the `authorize` functions are slow, send the acknowledgement in time, without the undecided URIs.
         let deadline = Instant::now().checked_add(self.config.timeout);
         let deadline = deadline.unwrap_or_else(Instant::now);
         for uri in asked.uris {
@@ -121,14 +110,32 @@ impl Endpoint {
             subscription.add(&uri);
             honored.uris.push(uri);
         }
-        let token = sender.token.map(|token| BearerToken::new(token).keep());
-        let listening = Listening::new(self, request.id, reader, token, (subscription, place))
-            .watching(watched);
+        let mut tasks = TaskWatch::new(self);
+        for id in task_ids.unwrap_or_default() {
+            let (Some(caller), true) = (caller, Instant::now() < deadline) else {
+                break;
+            };
+            self.count_stream(Some(caller), sender.party).await?;
+            let trace_id = self.trace_id(request);
+            let found = self.current_task(caller, (url, &id), Method::Listen, trace_id);
+            match Box::pin(found).await {
+                Ok(_) => {}
+                Err(Stopped::Error(RpcError::InvalidParams(_))) => continue,
+                Err(stopped) => return Err(stopped),
+            }
+            let added = self.config.streams.add_uri(&mut place, &id);
+            added.map_err(|_| RefusedMessage::Subscriptions)?;
+            tasks.add(&id);
+            honored.task_ids.push(id);
+        }
+        let token = TokenWatch::new(self, sender.token);
+        let opened = (subscription, tasks, place);
+        let listening = Listening::new(self, request.id, reader, token, watched, opened);
         Ok(Response::Stream(listening.stream(&honored)))
     }
 
     /// Counts a stream, or a run of an `authorize` function, for the rates of the server.
-    async fn count(&self, caller: Option<&Caller>, party: Party) -> Result<(), RpcError> {
+    async fn count(&self, caller: Option<&Caller>, party: Party) -> Result<(), Limited> {
         let counting = Counting {
             tool: None,
             allowed: false,
@@ -136,19 +143,21 @@ impl Endpoint {
             org: None,
             party,
         };
-        let taken = self.rates.take(counting).await;
-        taken.map_err(|limited| {
-            self.config.metrics.limit_hit(limited.name());
-            RpcError::Limited {
-                text: limited.to_string(),
-                retry_after: limited.retry_after(),
-            }
+        self.rates.take(counting).await
+    }
+
+    /// Counts a stream, or a task that a stream watches, for the rates of the server.
+    async fn count_stream(&self, caller: Option<&Caller>, party: Party) -> Result<(), RpcError> {
+        let counted = self.count(caller, party).await;
+        counted.map_err(|refused| {
+            self.config.metrics.limit_hit(refused.name());
+            limited(refused)
         })
     }
 
     /// Returns the organization that decisions about the server's resources use. It is looked up whatever the client
     /// asks for, so neither the time nor an error shows whether a URI exists.
-    async fn organization(
+    pub(super) async fn organization(
         &self,
         caller: Option<&Caller>,
         url: &UrlOrg,
@@ -156,33 +165,33 @@ impl Endpoint {
         self.acting(caller, url, self.hidden).await
     }
 
-    /// Returns the lists whose visible entries depend on the caller's current membership, with the entries that the
-    /// caller sees now.
-    async fn watched(&self, lists: ChangedLists, reader: &Reader) -> Result<Vec<Watched>, Stopped> {
-        let kind = reader.caller.as_ref().map(Caller::token_kind);
-        // The server looks up the memberships of OAuth callers only.
-        if kind != Some(TokenKind::OAuth) {
-            return Ok(Vec::new());
+    /// Returns the watch of the lists that depend on the caller's current membership, and what the caller sees of them now.
+    async fn watched(
+        &self,
+        lists: ChangedLists,
+        reader: &Reader,
+    ) -> Result<(ListWatch, Seen), Stopped> {
+        let watch = ListWatch::new(self, lists, reader);
+        let mut seen = Seen::default();
+        for list in watch.lists() {
+            let visible = self.visible(*list, reader.caller.as_ref(), &reader.url_org);
+            seen.record(*list, visible.await?);
         }
-        let mut watched = Vec::new();
-        for list in List::ALL {
-            let is_asked = match list {
-                List::Prompts => lists.prompts,
-                List::Resources | List::Templates => lists.resources,
-                List::Tools => lists.tools,
-            };
-            if is_asked && self.depends_on_membership(list) {
-                let visible = self.visible(list, reader.caller.as_ref(), &reader.url_org);
-                let visible = visible.await?;
-                watched.push(Watched { list, visible });
-            }
-        }
-        Ok(watched)
+        Ok((watch.compared_now(self), seen))
     }
 
-    /// Decides whether a caller may read a resource now: by the guard, with a membership that is at most 30 s old, and
-    /// by `authorize`. The function of the resource does not run. False for an unknown URI. Only a caller whom the guard
-    /// allows learns from the rates that a URI has an `authorize`.
+    /// Returns these lists, as far as the server has them.
+    pub(super) fn served_lists(&self, lists: ChangedLists) -> ChangedLists {
+        ChangedLists {
+            prompts: lists.prompts && self.serves(List::Prompts),
+            resources: lists.resources && self.serves(List::Resources),
+            tools: lists.tools && self.serves(List::Tools),
+        }
+    }
+
+    /// Decides whether a caller may read a resource now. The guard decides with a membership that is at most 30 s old,
+    /// and then `authorize` decides. The function of the resource does not run. Returns false for an unknown URI. Only
+    /// a caller whom the guard allows can learn from the rates that a resource has an `authorize` function.
     pub(super) async fn may_read(
         self: &Arc<Self>,
         reader: &Reader,
@@ -193,40 +202,55 @@ impl Endpoint {
             return Ok(false);
         };
         let caller = reader.caller.as_ref();
+        let mut record = Record::open(&self.decisions, cost.method(), served, caller);
+        if self.decisions.audits() {
+            record.reserve().await.map_err(|_| Undecided::Busy)?;
+        }
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, &reader.url_org, facts).await;
-        let decision = match acting.as_ref() {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        if let Ok(acting) = &acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(served, caller, acting.as_ref());
         let proof = match decision {
             Ok(proof) => proof,
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.unavailable(UNDECIDED);
                 return Err(Undecided::Unavailable(unavailable));
             }
-            Err(NotAuthorized::Denied(_) | NotAuthorized::Unauthenticated) => return Ok(false),
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
+                return Ok(false);
+            }
+            Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
+                return Ok(false);
+            }
         };
         // Changes in one organization must not reach the caller in another.
         let org = proof.organization();
         if let Some(org) = org
             && reader.org.as_deref() != Some(org.id())
         {
+            record.fail("the caller has changed the organization", Reference::new());
             return Ok(false);
         }
         if served.access_rule().rule.is_none() {
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
         if cost == Cost::Counts {
             let counted = self.count(caller, reader.party).await;
-            counted.map_err(Undecided::Limited)?;
+            counted.map_err(|refused| {
+                record.limit(refused);
+                Undecided::Limited(limited(refused))
+            })?;
         }
         let running = self.calls.enter(caller, org, reader.party);
         let running = running.map_err(|full| {
-            self.config.metrics.limit_hit(full.limit());
+            record.full(full);
             Undecided::Busy
         })?;
         let values = values.into_iter();
@@ -243,21 +267,19 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: None,
         };
-        let mut record = Record::open_for_decision(&self.log, served, caller);
-        record.acts_in(org);
         let answer = move |outcome| answer(outcome, record);
         served.call(proof, &env, input, running, answer).await
     }
 }
 
-/// Returns the answer of an `authorize` function, and logs it.
+/// Returns the decision of an `authorize` function, and logs the decision.
 fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
     let failure = match outcome {
         Err(Failure::Allowed) => {
-            record.close("allowed");
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
-        // The function itself never runs.
+        // The function of the resource itself never runs.
         Ok(_) => return Ok(false),
         Err(failure) => failure,
     };

@@ -1,65 +1,49 @@
-//! An open stream of `subscriptions/listen`: it waits for changes, decides again who may get them, and ends when the
-//! token does.
+//! An open stream of `subscriptions/listen`. The stream waits for changes, decides again who may get each change, and
+//! ends when the token ends.
 //!
 //! INVARIANT: a notification is written only after the token was accepted for this batch of changes, and for a
 //! resource only after its guard and its `authorize` allowed the caller again, with a membership that is at most 30 s
-//! old.
+//! old. `task_watch` does the same for tasks.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use futures_util::stream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::guard::Visible;
-use crate::identity::{AuthError, Client, KeptToken, Standing};
-use crate::primitive::{ChangedLists, Changes, List, Subscription};
+use crate::identity::RevocationChanges;
+use crate::primitive::{Changes, Subscription};
 
 use super::super::subscriptions::{
-    Filter, ListName, Place, acknowledged, list_changed, resource_updated,
+    Filter, ListName, Place, Seen, acknowledged, list_changed, resource_updated,
 };
-use super::listen::{Cost, Reader};
+use super::list_watch::ListWatch;
+use super::reader::{Cost, Reader};
+use super::task_watch::{Later, TaskWatch};
+use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream};
 
 /// An open stream.
 pub(super) struct Listening {
     endpoint: Arc<Endpoint>,
-    /// The id of the request, as the client wrote it.
+    /// The id of the request, as written in the body.
     id: String,
     reader: Reader,
-    /// `None` if the stream was opened without a token.
-    token: Option<KeptToken>,
+    token: TokenWatch,
     subscription: Subscription,
-    watched: Vec<Watched>,
+    lists: ListWatch,
+    seen: Seen,
+    tasks: TaskWatch,
     /// The changes that are being delivered.
     batch: Changes,
-    /// The uptime at which the token was last verified, or could not be verified.
-    checked: Duration,
-    /// The uptime at which the watched lists were last compared.
-    compared: Duration,
     /// The time before which no further batch is taken.
     not_before: Option<Instant>,
+    revocations: RevocationChanges,
     _place: Place,
-}
-
-/// A list that depends on the caller's membership, with the entries that the caller saw last.
-#[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) list: List,
-    pub(super) visible: Visible,
-}
-
-/// Whether the token of a stream is still accepted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Token {
-    Accepted,
-    /// The token cannot be verified now.
-    Later,
-    /// The token is no longer accepted.
-    Over,
 }
 
 impl Listening {
@@ -67,28 +51,24 @@ impl Listening {
         endpoint: &Arc<Endpoint>,
         id: &str,
         reader: Reader,
-        token: Option<KeptToken>,
-        (subscription, place): (Subscription, Place),
+        token: TokenWatch,
+        (lists, seen): (ListWatch, Seen),
+        (subscription, tasks, place): (Subscription, TaskWatch, Place),
     ) -> Self {
-        let now = endpoint.config.clock.uptime();
         Self {
+            revocations: endpoint.config.streams.authenticator.revocation_changes(),
             endpoint: Arc::clone(endpoint),
             id: id.to_owned(),
             reader,
             token,
             subscription,
-            watched: Vec::new(),
+            lists,
+            seen,
+            tasks,
             batch: Changes::default(),
-            checked: now,
-            compared: now,
             not_before: None,
             _place: place,
         }
-    }
-
-    /// Tells the client also when what the caller sees of these lists changes.
-    pub(super) fn watching(self, watched: Vec<Watched>) -> Self {
-        Self { watched, ..self }
     }
 
     /// Returns the messages: the acknowledgement, the notifications, and at the end the response.
@@ -122,20 +102,26 @@ impl Listening {
             if let Some(message) = self.deliver().await {
                 return Some(message);
             }
-            if self.subscription.is_empty() {
+            if self.subscription.is_empty() && self.tasks.is_empty() {
                 return None;
             }
             let is_changed = self.wait().await;
-            match self.token(is_changed).await {
+            let (endpoint, caller) = (&self.endpoint, self.reader.caller.as_ref());
+            match self.token.check(endpoint, caller, is_changed).await {
                 Token::Over => return None,
                 Token::Later if is_changed => self.try_later(),
                 Token::Accepted if is_changed => {
                     self.batch = self.subscription.take();
+                    self.tasks.take();
                     self.not_before = Instant::now().checked_add(DELIVERY_INTERVAL);
                 }
                 Token::Accepted | Token::Later => {}
             }
-            self.compare().await;
+            let record = &mut |list, visible| self.seen.record(list, visible);
+            let changed = self.lists.changed(&self.endpoint, &self.reader, record);
+            let changed = changed.await;
+            self.subscription.changed(changed);
+            self.tasks.read(&self.endpoint).await;
         }
     }
 
@@ -144,9 +130,9 @@ impl Listening {
         self.endpoint.results.end_of_stream(&self.id)
     }
 
-    /// Returns the next notification of the batch that the caller may get.
+    /// Returns the next notification of the batch, and skips changes that the caller may not learn of.
     async fn deliver(&mut self) -> Option<Vec<u8>> {
-        if let Some(list) = next_list(&mut self.batch.lists) {
+        if let Some(list) = ListName::take(&mut self.batch.lists) {
             return Some(list_changed(&self.id, list));
         }
         while let Some(uri) = self.batch.uris.pop_front() {
@@ -160,121 +146,50 @@ impl Listening {
                 }
             }
         }
-        None
+        let task = self.tasks.deliver(&self.endpoint, &self.reader, &self.id);
+        task.await.unwrap_or_else(|Later| {
+            self.try_later();
+            None
+        })
     }
 
-    /// Waits until a change is pending, or until the clock should be looked at again. Returns true for a change.
+    /// Waits until a change is pending, until the token may have been revoked, or until the time to check the token
+    /// again. Returns true if a change is pending.
     async fn wait(&mut self) -> bool {
-        if let Some(time) = self.not_before.take() {
-            sleep_until(time).await;
-        }
+        let revocation = pin!(self.revocations.next());
+        let not_before = self.not_before.take();
         let tick = self.endpoint.config.clock.tick();
-        let changed = pin!(poll_fn(|cx| self.subscription.poll_pending(cx)));
-        match select(changed, pin!(sleep(tick))).await {
-            Either::Left(_) => true,
-            Either::Right(_) => false,
+        let changed = async {
+            if let Some(time) = not_before {
+                sleep_until(time).await;
+            }
+            let changed = pin!(poll_fn(|cx| {
+                let task = self.tasks.poll_pending(cx);
+                match self.subscription.poll_pending(cx) {
+                    Poll::Pending => task,
+                    ready @ Poll::Ready(()) => ready,
+                }
+            }));
+            match select(changed, pin!(sleep(tick))).await {
+                Either::Left(_) => true,
+                Either::Right(_) => false,
+            }
+        };
+        match select(revocation, pin!(changed)).await {
+            Either::Left(_) => {
+                self.not_before = not_before;
+                false
+            }
+            Either::Right((is_changed, _)) => is_changed,
         }
     }
 
-    /// Takes no further batch for some time, because something could not be looked up.
+    /// Takes no further batch for some time, because a look-up failed.
     fn try_later(&mut self) {
         let tick = self.endpoint.config.clock.tick();
         self.not_before = Instant::now().checked_add(tick);
     }
-
-    /// Returns whether the token is still accepted. If only the identity provider can tell, an idle stream asks it once in
-    /// [`IDLE_CHECK`], and a stream that has something to deliver asks at once.
-    async fn token(&mut self, delivers: bool) -> Token {
-        let (Some(token), Some(caller)) = (&self.token, &self.reader.caller) else {
-            return Token::Accepted;
-        };
-        let streams = &self.endpoint.config.streams;
-        let now = self.endpoint.config.clock.uptime();
-        match streams.authenticator.standing(&token.bearer(), caller) {
-            Standing::Over => return Token::Over,
-            Standing::Accepted => {
-                self.checked = now;
-                return Token::Accepted;
-            }
-            Standing::Unknown { asks_provider } => {
-                let is_recent = now.saturating_sub(self.checked) < IDLE_CHECK;
-                if asks_provider && !delivers && is_recent {
-                    return Token::Accepted;
-                }
-            }
-        }
-        let Ok(_turn) = streams.turn().await else {
-            return Token::Over;
-        };
-        let client = Client::of_stream();
-        let bearer = token.bearer();
-        let verified = streams.authenticator.authenticate_from(client, &bearer);
-        let verified = Box::pin(verified).await;
-        self.checked = now;
-        match verified {
-            Ok(_) => Token::Accepted,
-            Err(AuthError::Invalid(_)) => Token::Over,
-            Err(
-                AuthError::FailsOften
-                | AuthError::Misconfigured
-                | AuthError::OverBudget(_)
-                | AuthError::Unavailable(_),
-            ) => Token::Later,
-        }
-    }
-
-    /// Compares the watched lists with the caller's current membership, once in [`COMPARE_INTERVAL`], and records the
-    /// lists that differ. If requests of clients use half of the budget for look-ups, the comparison waits.
-    async fn compare(&mut self) {
-        let now = self.endpoint.config.clock.uptime();
-        let is_due = now.saturating_sub(self.compared) >= COMPARE_INTERVAL;
-        if self.watched.is_empty() || !is_due {
-            return;
-        }
-        let Ok(_turn) = self.endpoint.config.streams.turn().await else {
-            return;
-        };
-        if !self.endpoint.config.organizations.is_idle() {
-            return;
-        }
-        let mut changed = ChangedLists::default();
-        for Watched { list, visible } in &mut self.watched {
-            let (caller, url) = (self.reader.caller.as_ref(), &self.reader.url_org);
-            let Ok(current) = Box::pin(self.endpoint.visible(*list, caller, url)).await else {
-                continue;
-            };
-            if current == *visible {
-                continue;
-            }
-            *visible = current;
-            match list {
-                List::Prompts => changed.prompts = true,
-                List::Resources | List::Templates => changed.resources = true,
-                List::Tools => changed.tools = true,
-            }
-        }
-        self.compared = now;
-        self.subscription.changed(changed);
-    }
 }
 
-/// Takes one list from a set.
-fn next_list(lists: &mut ChangedLists) -> Option<ListName> {
-    for (changed, name) in [
-        (&mut lists.tools, ListName::Tools),
-        (&mut lists.prompts, ListName::Prompts),
-        (&mut lists.resources, ListName::Resources),
-    ] {
-        if std::mem::take(changed) {
-            return Some(name);
-        }
-    }
-    None
-}
-
-/// The shortest time between two batches of one stream. Changes within that time are delivered together.
+/// The shortest time between two batches of one stream. Changes within this time are delivered together.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(100);
-/// The largest age of a cached membership, and the time for which clients may cache a list.
-const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
-/// The time after which an idle stream asks the identity provider about its token or its user.
-const IDLE_CHECK: Duration = Duration::from_secs(300);

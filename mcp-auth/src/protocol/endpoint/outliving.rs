@@ -1,5 +1,6 @@
-//! Calls that end after their request: calls that send messages, and tasks.
+//! Calls that continue after their request: calls that send messages, and tasks.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -15,7 +16,7 @@ use super::super::{RefusedMessage, Response};
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
-/// The data that the response to a call needs after the request.
+/// The data of a request that the response to its call needs after the request.
 pub(super) struct OutlivingCall {
     pub(super) endpoint: Arc<Endpoint>,
     id: String,
@@ -55,6 +56,15 @@ impl OutlivingCall {
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
             asks: end.asks,
+        }
+    }
+
+    /// Completes when the caller's token or organization is revoked.
+    pub(super) async fn revoked(&self) {
+        let authenticator = &self.endpoint.config.streams.authenticator;
+        match &self.caller {
+            Some(caller) => authenticator.revoked(caller, self.org.as_ref()).await,
+            None => pending().await,
         }
     }
 
@@ -129,6 +139,7 @@ fn without_status(refusal: &RefusedMessage) -> RpcError {
         | RefusedMessage::NoSession
         | RefusedMessage::NoThread
         | RefusedMessage::Subscriptions
+        | RefusedMessage::Unaudited
         | RefusedMessage::Unavailable(_) => {
             RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
         }

@@ -9,8 +9,10 @@ use serde_json::{Map, Value};
 use crate::identity::Caller;
 use crate::primitive::{Input, List};
 
+use super::super::completion::Reference;
+use super::super::decisions::Kind;
 use super::super::error::RpcError;
-use super::super::record::{self, Kind};
+use super::super::method::Method;
 use super::super::{Response, completion};
 use super::call::Use;
 use super::target::{Target, shortened};
@@ -29,7 +31,9 @@ impl Endpoint {
             if !self.serves(List::Tools) {
                 return Err(not_found(request.era));
             }
-            record::unknown(&self.config.metrics, Kind::Tool, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::CallTool, Kind::Tool, caller, audited);
             return Err(RpcError::UnknownTool(shortened(&name)).into());
         };
         let arguments = raw(request.body, request.params.arguments()?);
@@ -56,7 +60,9 @@ impl Endpoint {
         let arguments = raw(request.body, request.params.arguments()?);
         let target = Target::Prompt { name: &name };
         let Some(served) = self.config.registry.find_prompt(&name) else {
-            record::unknown(&self.config.metrics, Kind::Prompt, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::GetPrompt, Kind::Prompt, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
         let used = Use {
@@ -81,7 +87,9 @@ impl Endpoint {
         request.era.check_name(request.mirrored, &uri)?;
         let target = Target::Resource { uri: &uri };
         let Some((served, values)) = self.config.registry.find_resource(&uri) else {
-            record::unknown(&self.config.metrics, Kind::Resource, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::ReadResource, Kind::Resource, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
         let values = values.into_iter();
@@ -110,6 +118,13 @@ impl Endpoint {
         let (reference, asked) = completion::read(request.params)?;
         let served = self.referred_to(&reference);
         let Some(served) = served.filter(|served| served.completes(asked.argument())) else {
+            let kind = match reference {
+                Reference::Prompt { .. } => Kind::Prompt,
+                Reference::Resource { .. } => Kind::Resource,
+            };
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::Complete, kind, caller, audited);
             return self
                 .unknown(caller, request, Target::Completion, None)
                 .await;

@@ -1,32 +1,45 @@
-//! The sessions of legacy clients: which session a request belongs to, and the methods that only a session has.
+//! The sessions of legacy clients: finds the session of a request, and answers the methods that exist only in a
+//! session.
 
 use std::sync::Arc;
 
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ClientAbilities, List, LogLevel};
+use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel, Reference};
 
 use super::super::challenge::Challenger;
+use super::super::decisions::{DecisionOutcome, Kind, UNDECIDED};
 use super::super::envelope::Message;
 use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::Counting;
+use super::super::record::Record;
 use super::super::results::Results;
-use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
+#[cfg(feature = "stdio")]
+use super::super::sessions::SessionId;
+use super::super::sessions::{
+    ClientResponse, EventId, Owner, Session, SessionStream, TooManySubscriptions,
+};
 use super::super::{RefusedMessage, Response, WiderToken};
-use super::listen::Reader;
+use super::config::Transport;
+use super::list_watch::ListWatch;
 use super::message_stream::MessageStream;
-use super::session_updates::WithUpdates;
+use super::reader::Reader;
+use super::session_updates::Updates;
 use super::target::Target;
+use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
-/// A GET or a DELETE, which is about a session.
+/// A GET or a DELETE for a session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionRequestHead<'a> {
     pub(crate) caller: &'a Caller,
+    /// The token of the request.
+    pub(crate) token: Option<&'a str>,
     pub(crate) url_org: &'a UrlOrg,
-    /// `MCP-Protocol-Version`.
+    /// The header `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
     /// All headers, by name.
     pub(crate) headers: &'a dyn Headers,
@@ -40,7 +53,7 @@ pub(crate) enum SessionRefusal {
     MissingScope(Option<Box<WiderToken>>),
     /// The caller's principal has no session with this id.
     NoSession,
-    /// The revision has no such request, or the server gives no sessions.
+    /// The revision has no requests of this method, or the server gives no sessions.
     NotServed,
     /// The request names no session.
     SessionMissing,
@@ -99,22 +112,20 @@ impl Endpoint {
             Header::Malformed => return Err(RefusedMessage::NoSession),
             Header::Value(id) => id,
         };
-        let owner = caller.and_then(|caller| owner(caller, url_org));
-        let session = owner.and_then(|owner| sessions.find(&owner, id));
+        let session = self
+            .owner(caller, url_org)
+            .and_then(|owner| sessions.find(&owner, id));
         session.map(Some).ok_or(RefusedMessage::NoSession)
     }
 
-    /// Responds to `initialize`, and opens a session if the server gives sessions. A caller without a token gets no
-    /// session, because nothing would tell its requests from those of others.
+    /// Responds to `initialize`, and opens a session if the server gives sessions.
     pub(super) fn initialize(
         &self,
         sender: Sender<'_>,
         request: &Request<'_>,
         version: &'static str,
     ) -> Response {
-        let owner = sender
-            .caller
-            .and_then(|caller| owner(caller, request.url_org));
+        let owner = self.owner(sender.caller, request.url_org);
         let opened = self
             .sessions
             .as_ref()
@@ -122,7 +133,8 @@ impl Endpoint {
             .and_then(|(sessions, owner)| {
                 let capabilities = request.params.capabilities();
                 let abilities = ClientAbilities::read(capabilities.unwrap_or_default());
-                sessions.open(owner, version, abilities)
+                let subscription = self.notifier().open(None, self.all_lists());
+                sessions.open(owner, version, abilities, subscription)
             });
         let response = self
             .results
@@ -136,8 +148,8 @@ impl Endpoint {
         }
     }
 
-    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session: without one, it
-    /// cannot name a request.
+    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session, because without a
+    /// session a notification cannot name a request.
     pub(super) fn notified(
         &self,
         mirrored: &Mirrored<'_>,
@@ -150,7 +162,7 @@ impl Endpoint {
             let era = Era::of(mirrored, &message.method, &params.meta()?)?;
             Ok::<_, RpcError>((era, params))
         };
-        // A notification that is not valid has no response either.
+        // An invalid notification gets no response either.
         if self.sessions.is_some()
             && let Ok((era, params)) = read()
             && let Some(session) = self.session(era, &message.method, mirrored, caller, url_org)?
@@ -162,8 +174,8 @@ impl Endpoint {
         Ok(Response::Accepted)
     }
 
-    /// Takes a body that is no request and no notification, but may be the client's response to a request of the
-    /// server. `None` if the body is not accepted as a response.
+    /// Takes a body that is neither a request nor a notification. The body may be the client's response to a request of
+    /// the server. Returns `None` if the body is not accepted as a response.
     pub(super) fn answered(
         &self,
         mirrored: &Mirrored<'_>,
@@ -231,28 +243,35 @@ impl Endpoint {
         let uri = request.params.uri()?;
         let target = Target::Resource { uri: &uri };
         let Some((served, _)) = self.config.registry.find_resource(&uri) else {
+            let kind = Kind::Resource;
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::Subscribe, kind, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
+        let mut record = Record::open(&self.decisions, Method::Subscribe, served, caller);
+        self.audit(request, None, &mut record).await?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
-        let decision = match acting {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
+        let decision = self.decide_use(served, caller, acting);
         match decision {
             Ok(_) => {}
             Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
-            Err(NotAuthorized::Denied(_)) => {
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
                 return self.unknown(caller, request, target, facts).await;
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         }
@@ -264,18 +283,27 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(limited) = self.rates.take(counting).await {
-            self.config.metrics.limit_hit(limited.name());
+            record.limit(limited);
             return Err(Stopped::Error(RpcError::Limited {
                 text: limited.to_string(),
                 retry_after: limited.retry_after(),
             }));
         }
-        let org = acting.map_or(None, |acting| acting.org.as_ref());
-        match session.session().subscribe(self.notifier(), org, &uri) {
-            Ok(()) => Ok(Results::empty(request.id)),
-            Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
-                TOO_MANY_SUBSCRIPTIONS,
-            ))),
+        // This resource may need no organization, and the next one of the session may need it.
+        let org = self.organization(caller, request.url_org).await;
+        let org = org.map_err(|unavailable| {
+            record.unavailable(UNDECIDED);
+            RefusedMessage::Unavailable(unavailable)
+        })?;
+        match session.session().subscribe(org.org.as_ref(), &uri) {
+            Ok(()) => {
+                record.close(DecisionOutcome::Allowed);
+                Ok(Results::empty(request.id))
+            }
+            Err(TooManySubscriptions) => {
+                record.fail("the session has too many subscriptions", Reference::new());
+                Err(RpcError::InvalidParams(TOO_MANY_SUBSCRIPTIONS).into())
+            }
         }
     }
 
@@ -300,19 +328,57 @@ impl Endpoint {
             Header::Malformed => return Err(SessionRefusal::UnknownEvent),
             Header::Value(id) => Some(EventId::parse(id).ok_or(SessionRefusal::UnknownEvent)?),
         };
-        // The stream ends with the token. Each resumption has its own token.
+        // A stream ends when the token of its GET expires. The client resumes the stream with a new token.
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
+        let reader = Reader::of_session(
+            Some(request.caller),
+            request.url_org,
+            request.caller.party(),
+        );
+        Ok(self.with_updates(session, reader, request.token, stream))
+    }
+
+    /// Opens the stream for messages that belong to no call, for the only client of this process. `None` if the session
+    /// ended.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn open_process_stream(
+        self: &Arc<Self>,
+        id: &SessionId,
+        (caller, token): (Option<&Caller>, Option<&str>),
+        party: Party,
+    ) -> Option<MessageStream> {
+        let owner = self.owner(caller, &UrlOrg::Absent)?;
+        let session = self.sessions.as_ref()?.find(&owner, id.expose())?;
+        let stream = session.connect(None, caller.and_then(Caller::expires_ms))?;
+        let reader = Reader::of_session(caller, &UrlOrg::Absent, party);
+        Some(self.with_updates(session, reader, token, stream))
+    }
+
+    fn with_updates(
+        self: &Arc<Self>,
+        session: Arc<Session>,
+        reader: Reader,
+        token: Option<&str>,
+        stream: SessionStream,
+    ) -> MessageStream {
         let events = MessageStream::of_session(stream);
-        let reader = Reader {
-            caller: Some(request.caller.clone()),
-            url_org: request.url_org.clone(),
-            party: request.caller.party(),
-            org: request.caller.token_org().map(|org| org.id().to_owned()),
-        };
-        let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
-        Ok(MessageStream::of_events(updates))
+        let caller = reader.caller.clone();
+        let token = TokenWatch::new(self, token);
+        let lists = ListWatch::new(self, self.all_lists(), &reader);
+        let updates = Updates::new(Arc::clone(self), session, reader, token, lists);
+        let events = MessageStream::of_events(updates.on(events));
+        self.until_revoked(events, caller.as_ref(), None)
+    }
+
+    /// Returns the lists that the server has. A session learns changes of all of them.
+    fn all_lists(&self) -> ChangedLists {
+        self.served_lists(ChangedLists {
+            prompts: true,
+            resources: true,
+            tools: true,
+        })
     }
 
     /// Responds to a DELETE: ends the session.
@@ -354,9 +420,37 @@ impl Endpoint {
         if session == Header::Absent {
             return Err(SessionRefusal::SessionMissing);
         }
-        let owner = owner(caller, request.url_org).ok_or(SessionRefusal::NoSession)?;
+        let owner = self.owner(Some(caller), request.url_org);
+        let owner = owner.ok_or(SessionRefusal::NoSession)?;
         let session = named(session).and_then(|id| sessions.find(&owner, id));
         Ok((owner, session.ok_or(SessionRefusal::NoSession)?))
+    }
+
+    /// Returns the owner of a caller's sessions. Over HTTP, the owner is the principal with the organization that the URL
+    /// names. Three callers get no session, and the result is `None`: a caller without a token, because the server could
+    /// not distinguish the caller's requests from the requests of other callers; a caller with an opaque OAuth token,
+    /// because only the issuer knows its organization; and a caller with an API key, because the key can be revoked while
+    /// a stream is open. Over stdio the process has one client, which owns every session.
+    fn owner(&self, caller: Option<&Caller>, url_org: &UrlOrg) -> Option<Owner> {
+        if self.config.transport == Transport::Stdio {
+            return Some(Owner {
+                user: 0,
+                principal: Box::default(),
+            });
+        }
+        let caller = caller?;
+        if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
+            return None;
+        }
+        let Party::Known(user) = caller.party() else {
+            return None;
+        };
+        let mut principal = caller.principal_in(None).to_bytes();
+        principal.extend(url_org.to_bytes());
+        Some(Owner {
+            user,
+            principal: principal.into(),
+        })
     }
 
     fn missing_scope(
@@ -378,24 +472,6 @@ fn named(session: Header<'_>) -> Option<&str> {
         Header::Absent | Header::Malformed => None,
         Header::Value(id) => Some(id),
     }
-}
-
-/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names. `None` for callers
-/// that get no session: without a token; with an opaque OAuth token, because only the issuer knows its organization; and
-/// with an API key, which can be withdrawn while a stream is open.
-fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
-    if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
-        return None;
-    }
-    let Party::Known(user) = caller.party() else {
-        return None;
-    };
-    let mut principal = caller.principal_in(None).to_bytes();
-    principal.extend(url_org.to_bytes());
-    Some(Owner {
-        user,
-        principal: principal.into(),
-    })
 }
 
 const SESSION_ID: &str = "mcp-session-id";

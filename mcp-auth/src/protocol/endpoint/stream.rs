@@ -1,4 +1,4 @@
-//! The response to a call whose function sends messages: the messages, then the result.
+//! The response to a call whose function sends messages: a stream of the messages and of the result.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use super::outliving::OutlivingCall;
 use super::target::CallEnd;
 use super::{Endpoint, Request, Stopped};
 
-/// A call that sent its first message, with everything that its remaining response needs. The value outlives
-/// the request.
+/// A call that sent its first message, with all data that the rest of its response needs. The value outlives the
+/// request.
 pub(super) struct Remaining {
     call: OutlivingCall,
-    /// The progress token, as the client wrote it.
+    /// The progress token, as written in the body.
     token: Option<String>,
     driver: Driver,
 }
@@ -42,8 +42,8 @@ impl Remaining {
         })
     }
 
-    /// Returns the stream of a session with the messages, beginning with `first`. A task writes the stream. It continues
-    /// if the connection ends, and keeps the messages for a client that resumes the stream.
+    /// Returns the stream of a session with the messages, beginning with `first`. A background task writes the stream.
+    /// The task continues if the connection ends, and keeps the messages for a client that resumes the stream.
     pub(super) fn stream_of_session(
         self,
         first: ClientMessage,

@@ -9,6 +9,7 @@ use crate::primitive::{Given, Served};
 
 use super::super::era::Era;
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::sessions::StreamWriter;
 
 /// The method of a request, which determines the form of the response.
@@ -21,8 +22,17 @@ pub(super) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// Returns the error for a name or a URI that does not exist. A name or a URI that the caller may
-    /// not use gets the same error.
+    /// Returns the method of the request.
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Completion => Method::Complete,
+            Self::Prompt { .. } => Method::GetPrompt,
+            Self::Resource { .. } => Method::ReadResource,
+            Self::Tool => Method::CallTool,
+        }
+    }
+
+    /// Returns the error for a name or a URI that does not exist, or that the caller may not use.
     pub(super) fn unknown(self, era: Era) -> RpcError {
         match self {
             Self::Prompt { name } => RpcError::UnknownPrompt(shortened(name)),
@@ -59,7 +69,7 @@ pub(super) struct CallEnd<'a> {
     pub(super) has_head: bool,
 }
 
-/// The answers of a session's client, and the stream on which the call continues.
+/// The answers of the client of a session, and the stream on which the call continues.
 pub(super) struct Continuation {
     pub(super) given: Given,
     pub(super) writer: StreamWriter,

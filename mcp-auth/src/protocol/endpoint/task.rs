@@ -1,5 +1,5 @@
-//! The methods of the extension for tasks. Each request is authorized anew: the task must belong to its caller, and the
-//! guard of its tool must allow the caller now. Any other task is unknown.
+//! The methods of the extension for tasks. Each request is authorized anew: the task must belong to the caller, and the
+//! guard of its tool must allow the caller now. Otherwise the response is the response for an unknown task.
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
@@ -9,13 +9,16 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::guard::{Authorized, NotAuthorized};
-use crate::identity::{Acting, Caller};
+use crate::identity::{Acting, Caller, UrlOrg};
 use crate::primitive::{
     CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
 };
 
+use super::super::audited::Audited;
+use super::super::decisions::{Cause, DecisionOutcome, Kind, NO_ORGANIZATION, UNDECIDED};
 use super::super::era::Era;
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
 use super::super::results::TASKS;
@@ -29,9 +32,9 @@ use super::task_run::{self, TaskRun, lease_from};
 use super::{Endpoint, Request, Stopped, facts, not_found};
 
 /// A task whose caller may use it now.
-struct FoundTask {
-    stored: StoredTask,
-    record: TaskRecord,
+pub(super) struct FoundTask {
+    pub(super) stored: StoredTask,
+    pub(super) record: TaskRecord,
     served: Arc<Served>,
     acting: Acting,
     proof: Authorized,
@@ -39,7 +42,7 @@ struct FoundTask {
 }
 
 impl Endpoint {
-    /// The tasks, which end when the server stops.
+    /// Returns the running tasks of this process, which end when the server stops.
     pub(crate) fn tasks(&self) -> Arc<RunningTasks> {
         Arc::clone(&self.config.tasks)
     }
@@ -94,42 +97,63 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
+        let method = Method::GetTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
+        let task = self.current_task(caller, (request.url_org, &id), method, trace_id);
+        let task = task.await?;
+        let detailed = task.record.detailed(&task.stored);
+        Ok(self.results.task_detailed(request.id, &detailed))
+    }
+
+    /// Finds a task of the caller as [`find_task`](Self::find_task) does. The task is failed if the process that ran it has
+    /// ended.
+    pub(super) async fn current_task(
+        &self,
+        caller: &Caller,
+        (url_org, id): (&UrlOrg, &str),
+        method: Method,
+        trace_id: Option<String>,
+    ) -> Result<FoundTask, Stopped> {
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
+            let task = self.find_task(caller, (url_org, id), method, trace_id.clone());
+            let mut task = task.await?;
             if self.fail_if_abandoned(&mut task).await? {
-                task.log.close("allowed");
-                let detailed = task.record.detailed(&task.stored);
-                return Ok(self.results.task_detailed(request.id, &detailed));
+                task.log.close(DecisionOutcome::Allowed);
+                return Ok(task);
             }
+            task.log.repeat();
         }
         Err(RefusedMessage::Busy.into())
     }
 
-    /// Responds to `tasks/update`. Answers to questions that do not wait are ignored.
+    /// Responds to `tasks/update`. Ignores answers to questions that are not waiting.
     async fn update_task(
         self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
+        let method = Method::UpdateTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
         let answers = request.params.input_responses()?.unwrap_or("{}");
         let answers: Map<String, Value> =
             serde_json::from_str(answers).map_err(|_| RpcError::InvalidParams(ANSWERS))?;
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
+            let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
+            let mut task = found.await?;
             let is_current = self.fail_if_abandoned(&mut task).await?;
             if !is_current {
+                task.log.repeat();
                 continue;
             }
             let is_done = if !task.record.answer(answers.clone()) {
-                task.log.close("allowed");
+                task.log.close(DecisionOutcome::Allowed);
                 true
             } else if task.record.has_all_answers() {
                 self.continue_task(caller, request, task).await?
             } else {
-                task.log.close("allowed");
-                self.change_task(&mut task).await?
+                self.change_and_close(task).await?
             };
             if is_done {
                 return Ok(self.results.acknowledged(request.id));
@@ -144,13 +168,18 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let (caller, id) = self.enter_task_request(caller, request).await?;
+        let method = Method::CancelTask;
+        let (caller, id) = self.enter_task_request(caller, request, method).await?;
+        let trace_id = self.trace_id(request);
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
-            task.log.close("allowed");
-            let is_done = task.record.is_final() || {
+            let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
+            let mut task = found.await?;
+            let is_done = if task.record.is_final() {
+                task.log.close(DecisionOutcome::Allowed);
+                true
+            } else {
                 task.record.state = TaskState::Cancelled;
-                self.change_task(&mut task).await?
+                self.change_and_close(task).await?
             };
             if is_done {
                 self.config.tasks.cancel(&id);
@@ -160,11 +189,12 @@ impl Endpoint {
         Err(RefusedMessage::Busy.into())
     }
 
-    /// Checks the parts of a request that need no look-up, and returns the caller and the id of the task.
+    /// Makes the checks of a request that need no look-up, and returns the caller and the id of the task.
     async fn enter_task_request<'a>(
         &self,
         caller: Option<&'a Caller>,
         request: &Request<'_>,
+        method: Method,
     ) -> Result<(&'a Caller, String), Stopped> {
         let id = request.params.task_id();
         if let Ok(id) = &id {
@@ -183,57 +213,70 @@ impl Endpoint {
             party: request.party,
         };
         self.rates.take(counting).await.map_err(|refused| {
-            self.config.metrics.limit_hit(refused.name());
+            let (outcome, reason) = (DecisionOutcome::Limited, refused.reason());
+            let cause = Cause::of_limit(refused, &reason);
+            self.decisions.refused(method, Some(caller), outcome, cause);
             limited(refused)
         })?;
         Ok((caller, id))
     }
 
-    /// Finds a task of the caller, and decides the guard of its tool with current facts.
+    /// Finds a task of the caller, and decides the guard of its tool with current data.
     ///
     /// # Errors
     ///
-    /// - The task does not exist, belongs to another caller or to another organization of the caller, or its tool is
-    ///   denied to the caller. All these cases have the same error.
+    /// - The task does not exist, belongs to another caller or to another organization of the caller, or the guard of
+    ///   its tool denies the caller. The error is the same in all these cases.
     /// - The organization or the task cannot be looked up now.
     async fn find_task(
         &self,
         caller: &Caller,
-        request: &Request<'_>,
-        id: &str,
+        (url_org, id): (&UrlOrg, &str),
+        method: Method,
+        trace_id: Option<String>,
     ) -> Result<FoundTask, Stopped> {
         let unknown = || Stopped::from(RpcError::InvalidParams(UNKNOWN));
+        let no_task = || {
+            let audits = self.decisions.audits();
+            let audited = audits.then(|| Audited::traced(trace_id.clone()));
+            self.decisions
+                .unknown(method, Kind::Task, Some(caller), audited);
+            unknown()
+        };
         if id.len() > MOST_ID {
-            return Err(unknown());
+            return Err(no_task());
         }
         let stored = self.config.tasks.load(id).await;
         let stored = stored.map_err(RefusedMessage::Unavailable)?;
         let now = self.config.clock.unix_ms();
         let stored = stored.filter(|task| task.expires_at > now);
-        let stored = stored.ok_or_else(unknown)?;
+        let stored = stored.ok_or_else(no_task)?;
         let record = TaskRecord::read(&stored);
         // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
-        let record = record.filter(|record| record.caller == owner(caller, None, request.url_org));
-        let record = record.ok_or_else(unknown)?;
+        let record = record.filter(|record| record.caller == owner(caller, None, url_org));
+        let record = record.ok_or_else(no_task)?;
         let served = self.config.registry.find(&record.tool);
         let served = served.filter(|served| served.task().is_some());
-        let served = served.ok_or_else(unknown)?;
-        let mut log = Record::open_for_decision(&self.log, served, Some(caller));
+        let served = served.ok_or_else(no_task)?;
+        let mut log = Record::open(&self.decisions, method, served, Some(caller));
+        log.has_trace(trace_id.clone());
+        log.reserve().await.map_err(|_| RefusedMessage::Unaudited)?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
-        let acting = self.acting(Some(caller), request.url_org, facts).await;
+        let acting = self.acting(Some(caller), url_org, facts).await;
         let acting = acting.map_err(|unavailable| {
-            log.fail("the organization could not be looked up", Reference::new());
+            log.unavailable(NO_ORGANIZATION);
             RefusedMessage::Unavailable(unavailable)
         })?;
-        log.acts_in(acting.org.as_ref());
+        log.acts_in(&acting);
         let org = acting.org.as_ref();
-        let bound_org = self.bound_org(Some(caller), org, served, request).await;
-        let bound_org = bound_org.inspect_err(|_| {
-            log.fail("the organization could not be looked up", Reference::new());
+        let bound_org = self.org_at_issuer(caller, org).await;
+        let bound_org = bound_org.map_err(|unavailable| {
+            log.unavailable(NO_ORGANIZATION);
+            RefusedMessage::Unavailable(unavailable)
         })?;
-        if stored.owner != owner(caller, bound_org.as_ref().or(org), request.url_org) {
+        if stored.owner != owner(caller, bound_org.as_ref().or(org), url_org) {
             log.fail("the task belongs to another organization", Reference::new());
             return Err(unknown());
         }
@@ -248,7 +291,7 @@ impl Endpoint {
                 return Err(unknown());
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
-                log.fail("the guard could not be decided", Reference::new());
+                log.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         };
@@ -262,7 +305,8 @@ impl Endpoint {
         })
     }
 
-    /// Marks a task as failed if the process that ran it has ended. Returns false if the task has changed meanwhile.
+    /// Marks a task as failed if the process that ran the task has ended. Returns false if another request has changed
+    /// the task meanwhile.
     async fn fail_if_abandoned(&self, task: &mut FoundTask) -> Result<bool, Stopped> {
         let now = self.config.clock.unix_ms();
         if !task.record.is_abandoned(now) || self.config.tasks.runs_here(&task.stored.id) {
@@ -272,7 +316,7 @@ impl Endpoint {
         self.change_task(task).await
     }
 
-    /// Stores the changed state of a task. Returns false if the task has changed meanwhile.
+    /// Stores the changed state of a task. Returns false if another request has changed the task meanwhile.
     async fn change_task(&self, task: &mut FoundTask) -> Result<bool, Stopped> {
         let now = self.config.clock.unix_ms();
         task.record.updated = now;
@@ -280,12 +324,27 @@ impl Endpoint {
         let next = task.record.stored(&task.stored, now, ttl);
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
         let is_stored = self.config.tasks.replace(next.clone()).await;
-        let is_stored = is_stored.map_err(RefusedMessage::Unavailable)?;
+        let is_stored = is_stored.map_err(|unavailable| {
+            task.log.fail(STORE_FAILED, Reference::new());
+            RefusedMessage::Unavailable(unavailable)
+        })?;
         task.stored = next;
         Ok(is_stored)
     }
 
-    /// Runs the function of a task again, with all answers. Returns false if the task has changed meanwhile.
+    /// Stores the changed state of a task, and ends the record of the request. Returns false if another request has
+    /// changed the task meanwhile.
+    async fn change_and_close(&self, mut task: FoundTask) -> Result<bool, Stopped> {
+        let is_stored = self.change_task(&mut task).await?;
+        match is_stored {
+            true => task.log.close(DecisionOutcome::Allowed),
+            false => task.log.repeat(),
+        }
+        Ok(is_stored)
+    }
+
+    /// Runs the function of a task again, with all answers. Returns false if another request has changed the task
+    /// meanwhile.
     async fn continue_task(
         self: &Arc<Self>,
         caller: &Caller,
@@ -312,8 +371,20 @@ impl Endpoint {
             log.full(full);
             RefusedMessage::Busy
         })?;
+        // The request itself has counted for the rates of the server.
+        let counting = Counting {
+            tool: Some(&served),
+            allowed: true,
+            caller: Some(caller),
+            org,
+            party: request.party,
+        };
+        self.rates.take_own(counting).await.map_err(|exceeded| {
+            log.limit(exceeded);
+            limited(exceeded)
+        })?;
         let Some(running) = self.config.tasks.enter(&stored.id) else {
-            log.close("allowed");
+            log.repeat();
             return Ok(false);
         };
         let now = self.config.clock.unix_ms();
@@ -326,8 +397,12 @@ impl Endpoint {
         let next = record.stored(&stored, now, ttl);
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
         let is_stored = self.config.tasks.replace(next.clone()).await;
-        if !is_stored.map_err(RefusedMessage::Unavailable)? {
-            log.close("allowed");
+        let is_stored = is_stored.map_err(|unavailable| {
+            log.fail(STORE_FAILED, Reference::new());
+            RefusedMessage::Unavailable(unavailable)
+        })?;
+        if !is_stored {
+            log.repeat();
             return Ok(false);
         }
         stored = next;
@@ -342,6 +417,7 @@ impl Endpoint {
             timeout: self.config.tasks.ttl(),
             channel: channel.as_ref(),
         };
+        log.has_arguments(&record.arguments);
         let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
         log.calls();
@@ -370,7 +446,7 @@ impl Endpoint {
         Ok(true)
     }
 
-    /// Returns how long a task is kept that begins to run.
+    /// Returns how long a task that begins to run is kept.
     pub(super) fn longest_task(&self, served: &Served) -> Duration {
         let ttl = self.config.tasks.ttl();
         let longest = served.longest_timeout().or(served.timeout());
@@ -379,7 +455,7 @@ impl Endpoint {
 }
 
 /// Returns true if the client declared the extension for tasks.
-fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
+pub(super) fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
     let Some(capabilities) = request.params.meta()?.capabilities() else {
         return Ok(false);
     };
@@ -390,7 +466,7 @@ fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
 }
 
 /// The error for a client that has not declared the extension. A legacy client cannot declare it.
-fn lacks_tasks(era: Era) -> RpcError {
+pub(super) fn lacks_tasks(era: Era) -> RpcError {
     match era {
         Era::Legacy => RpcError::Failed(NO_TASKS.to_owned()),
         Era::Modern => {
@@ -401,21 +477,22 @@ fn lacks_tasks(era: Era) -> RpcError {
     }
 }
 
-fn limited(limited: Limited) -> Stopped {
-    Stopped::Error(RpcError::Limited {
+pub(super) fn limited(limited: Limited) -> RpcError {
+    RpcError::Limited {
         text: limited.to_string(),
         retry_after: limited.retry_after(),
-    })
+    }
 }
 
 const UNKNOWN: &str = "`taskId` is unknown, or the task has expired";
 const ANSWERS: &str = "`inputResponses` must be an object";
+const STORE_FAILED: &str = "the store of tasks failed";
 const NOT_STORED: &str = "The task could not be stored.";
 const NO_TASKS: &str = "This tool runs as a task. It needs a client of MCP 2026-07-28 with the extension \
      `io.modelcontextprotocol/tasks`.";
 const RESTARTED: &str =
     "The server was restarted while the task ran. Its result is lost; call the tool again.";
-/// Longer than every id that the server makes.
+/// The largest length of an id. It is greater than the length of the ids that the server makes.
 const MOST_ID: usize = 64;
-/// How often a change is tried while other requests change the same task.
+/// How often the server tries to change a task while other requests change the same task.
 const ATTEMPTS: usize = 8;

@@ -1,4 +1,4 @@
-//! Runs the function of a task, independently of the request that began the task, and stores how it ends.
+//! Runs the function of a task, independently of the request that began the task, and stores the result.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -26,10 +26,10 @@ use super::outliving::OutlivingCall;
 use super::target::CallEnd;
 use super::{Endpoint, Request, Stopped};
 
-/// A running function. It ends when the value is dropped.
+/// A running function. Dropping the value stops the function.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
 
-/// The task of a running function.
+/// The Tokio task that runs the function.
 pub(super) struct TaskRun {
     pub(super) call: OutlivingCall,
     pub(super) stored: StoredTask,
@@ -38,8 +38,8 @@ pub(super) struct TaskRun {
 }
 
 impl Endpoint {
-    /// Runs the function until it waits, and then makes a task that runs the rest. If the function ends or asks before it
-    /// waits, the response is an ordinary response.
+    /// Runs the function until it waits. Then makes an MCP task, and runs the rest of the function in the background.
+    /// If the function ends or asks a question before it waits, the response is an ordinary response.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Endpoint {
             Poll::Pending if channel.has_waited(cx.waker()) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        // A thread cannot be stopped, so the task of a plain function is stored before the function begins.
+        // A thread cannot be paused, so the task of a plain function is stored before the function begins.
         let outcome = match end.served.is_blocking() {
             true => None,
             false => outcome.await,
@@ -122,6 +122,14 @@ impl Endpoint {
     }
 }
 
+/// The reason why a function stops before its end.
+enum Stop {
+    /// The client cancelled the task, the task expired, or the server is stopping.
+    Cancelled,
+    /// The caller's access was revoked.
+    Revoked,
+}
+
 impl TaskRun {
     /// Runs the function in the background.
     pub(super) fn spawn(self, work: Work) {
@@ -131,31 +139,41 @@ impl TaskRun {
     async fn drive(mut self, mut work: Work) {
         let cancelled = self.running.cancelled();
         let ended = loop {
-            let either = select(&mut work, Box::pin(cancelled.cancelled()));
-            let either = match timeout(RENEWAL, either).await {
-                Ok(Either::Left((outcome, _))) => Some(Some(outcome)),
-                Ok(Either::Right(_)) => Some(None),
+            let stopped = select(
+                Box::pin(self.call.revoked()),
+                Box::pin(cancelled.cancelled()),
+            );
+            // The revocation comes first, so that no result is stored after it.
+            let either = match timeout(RENEWAL, select(stopped, &mut work)).await {
+                Ok(Either::Left((Either::Left(_), _))) => Some(Err(Stop::Revoked)),
+                Ok(Either::Left((Either::Right(_), _))) => Some(Err(Stop::Cancelled)),
+                Ok(Either::Right((outcome, _))) => Some(Ok(outcome)),
                 Err(_) => None,
             };
             match either {
                 Some(ended) => break ended,
                 None if self.renew().await => {}
-                None => break None,
+                None => break Err(Stop::Cancelled),
             }
         };
         drop(work);
         match ended {
-            Some(outcome) => self.finish(outcome).await,
-            None if self.call.endpoint.config.tasks.is_stopping() => {
+            Ok(outcome) => self.finish(outcome).await,
+            Err(Stop::Revoked) => {
+                self.record.state = failed(REVOKED);
+                self.store_end().await;
+            }
+            Err(Stop::Cancelled) if self.call.endpoint.config.tasks.is_stopping() => {
                 self.record.state = failed(STOPPED);
                 self.store_end().await;
             }
-            // The client cancelled the task, or it has expired. The store knows that already.
-            None => {}
+            // The client cancelled the task, or the task has expired. The store has this state already.
+            Err(Stop::Cancelled) => {}
         }
     }
 
-    /// Tells other processes that the function still runs. Returns false if the task has ended or expired.
+    /// Renews the lease, so that other processes know that the function still runs. Returns false if the task has ended
+    /// or expired.
     async fn renew(&mut self) -> bool {
         let endpoint = Arc::clone(&self.call.endpoint);
         let now = endpoint.config.clock.unix_ms();
@@ -168,7 +186,7 @@ impl TaskRun {
         let Some(next) = self.record.stored(&self.stored, now, Duration::ZERO) else {
             return true;
         };
-        match endpoint.config.tasks.replace(next.clone()).await {
+        match endpoint.config.tasks.renew(next.clone()).await {
             Ok(true) => {
                 self.stored = next;
                 true
@@ -184,7 +202,8 @@ impl TaskRun {
         self.store_end().await;
     }
 
-    /// Sets the state after the function ended. It follows from the response that an ordinary call would have.
+    /// Sets the state of the task after the function ended. The state depends on the response that the call would have
+    /// without a task.
     fn ended(&mut self, outcome: Result<Output, Ended>) {
         if let Err(Ended::Fault(text)) = &outcome {
             self.record.state = failed(text);
@@ -202,7 +221,7 @@ impl TaskRun {
             return;
         };
         self.record.state = match (result, error) {
-            // The task asks the questions that the response would ask.
+            // The task asks the same questions that the response would ask.
             (Some(result), _) if asks && waits(result) => return,
             (Some(result), _) => TaskState::Completed(result.to_owned()),
             (None, Some(error)) => TaskState::Failed(error.to_owned()),
@@ -210,8 +229,8 @@ impl TaskRun {
         };
     }
 
-    /// Stores the state after the function ended. If the store fails, tries again a few times, and at last stores that the
-    /// task failed, because a result may be too long for the store.
+    /// Stores the state of the task after the function ended. If the store fails, tries a few times more. Then stores
+    /// that the task failed, because the result may be too long for the store.
     async fn store_end(&mut self) {
         let endpoint = Arc::clone(&self.call.endpoint);
         for pause in PAUSES {
@@ -222,7 +241,7 @@ impl TaskRun {
                 return;
             };
             if endpoint.config.tasks.replace(next).await.is_ok() {
-                // If another request changed the task, it cancelled the task.
+                // Another request changed the task, so the client has cancelled the task.
                 return;
             }
             sleep(pause).await;
@@ -233,7 +252,7 @@ impl TaskRun {
     }
 }
 
-/// The response that an ordinary call would have.
+/// The response that the call would have without a task.
 #[derive(Deserialize)]
 struct Reply<'a> {
     #[serde(borrow)]
@@ -256,17 +275,18 @@ fn waits(result: &RawValue) -> bool {
 /// The state of a task that ended with an internal error.
 pub(super) fn failed(text: &str) -> TaskState {
     let error = to_raw_value(&json!({ "code": -32603, "message": text }));
-    // A text is always JSON.
+    // A text can always be written as JSON.
     TaskState::Failed(error.unwrap_or_else(|_| RawValue::NULL.to_owned()))
 }
 
-/// Returns the time until which a task counts as running without a renewal.
+/// Returns the time until which the task counts as running if the lease is not renewed.
 pub(super) fn lease_from(now: u64) -> u64 {
     now.saturating_add(LEASE_MS)
 }
 
 const NOT_STARTED: &str = "The task could not be started.";
 const TOO_MANY: &str = "There is no room for another task. Wait until earlier tasks have expired, or call the tool later.";
+const REVOKED: &str = "The access of the caller was revoked while the task ran.";
 const STOPPED: &str = "The server was stopped while the task ran. Call the tool again.";
 const LEASE_MS: u64 = 60_000;
 /// The time between two renewals of a lease.

@@ -21,6 +21,7 @@ fn tool() -> Arc<Served> {
     let settings = RegistrySettings {
         schemes: None,
         lenient_arguments: false,
+        confirmation_codes: false,
         closed_schemas: true,
         metrics: Metrics::default(),
     };

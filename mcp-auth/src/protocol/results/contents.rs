@@ -11,12 +11,12 @@ use super::{NO_META, Results, written};
 /// The contents of a resource, with the data that the result also needs.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct ReadResource<'a> {
-    /// The URI of the request.
+    /// The URI that the client requested.
     pub(in crate::protocol) uri: &'a str,
     pub(in crate::protocol) traits: &'a ResourceTraits,
     /// True if every caller gets the same contents.
     pub(in crate::protocol) is_shared: bool,
-    /// True if the contents may depend on answers, so that no client may cache them.
+    /// True if the contents may depend on answers to questions, so that no client may cache the contents.
     pub(in crate::protocol) is_retry: bool,
     pub(in crate::protocol) contents: &'a [Contents],
 }

@@ -13,7 +13,7 @@ pub(in crate::protocol) struct Published<'a> {
     pub(in crate::protocol) info: &'a ServerInfo,
     /// True if a client can connect without a token.
     pub(in crate::protocol) is_open: bool,
-    /// The lists that are complete even for a caller without a token, because all entries are public.
+    /// The lists that a caller without a token sees completely, because all their entries are public.
     pub(in crate::protocol) public: Vec<List>,
     /// The lists that the server has.
     pub(in crate::protocol) lists: Vec<List>,
@@ -26,7 +26,7 @@ pub(in crate::protocol) struct Published<'a> {
 }
 
 impl Published<'_> {
-    /// Returns the capabilities of a modern server: with the notifications that a client can subscribe to, and with the
+    /// Returns the capabilities of a modern server, including the notifications that a client can subscribe to, and the
     /// extensions.
     pub(super) fn modern_capabilities(&self) -> Value {
         let mut capabilities = self.capabilities();
@@ -35,14 +35,14 @@ impl Published<'_> {
         {
             capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
         }
-        for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
-            if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
-                capability.insert("listChanged".to_owned(), true.into());
-                if can_subscribe {
-                    capability.insert("subscribe".to_owned(), true.into());
-                }
-            }
-        }
+        notifying(&mut capabilities);
+        capabilities
+    }
+
+    /// Returns the capabilities of the server in a session of a legacy client: with the notifications that the client gets.
+    pub(super) fn capabilities_in_session(&self) -> Value {
+        let mut capabilities = self.capabilities();
+        notifying(&mut capabilities);
         capabilities
     }
 
@@ -67,5 +67,17 @@ impl Published<'_> {
             capabilities.insert("logging".to_owned(), json!({}));
         }
         Value::Object(capabilities)
+    }
+}
+
+/// Adds the notifications about lists and resources.
+fn notifying(capabilities: &mut Value) {
+    for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
+        if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
+            capability.insert("listChanged".to_owned(), true.into());
+            if can_subscribe {
+                capability.insert("subscribe".to_owned(), true.into());
+            }
+        }
     }
 }

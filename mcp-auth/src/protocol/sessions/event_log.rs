@@ -1,9 +1,9 @@
 //! The events of a session: the stream of each event, and whether a connection has taken the event.
 //!
-//! The code here neither waits nor locks. `stream` does both.
+//! The code here neither waits nor locks. The module `stream` waits and locks.
 //!
-//! INVARIANT: each event belongs to one stream, and at most one connection reads a stream. So no event is sent on two
-//! streams (MCP 2025-11-25, basic/transports, multiple connections).
+//! INVARIANT: each event belongs to one stream, and at most one connection reads a stream. An event is therefore never
+//! sent on two streams (MCP 2025-11-25, basic/transports, multiple connections).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 /// The number of the stream that a client opens with a GET.
 pub(super) const STANDALONE: u64 = 0;
 
-/// The id of an event: the number of its stream, and its position in the stream. It is unique in the session.
+/// The id of an event: the number of its stream, and its position in the stream. The id is unique in the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct EventId {
     pub(super) stream: u64,
@@ -25,7 +25,7 @@ pub(crate) struct EventId {
 }
 
 impl EventId {
-    /// Parses an id as a client repeats it. `None` if the server cannot have made the id.
+    /// Parses an id that a client sent back. `None` if the server cannot have made the id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (stream, position) = text.split_once('-')?;
         let number = |text: &str| {
@@ -46,7 +46,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// An event. An empty message only tells the client the id with which it can resume the stream.
+/// An event. An event with an empty message only gives the client an id with which it can resume the stream.
 #[derive(Clone)]
 struct Event {
     message: Bytes,
@@ -82,7 +82,7 @@ pub(super) struct Most {
     pub(super) age: Duration,
     /// The largest number of events of a stream that wait for a connection.
     pub(super) waiting: usize,
-    /// The number of bytes that wait for a connection, from which the writer waits too.
+    /// If more bytes than this wait for a connection, the writer waits too.
     pub(super) waiting_bytes: usize,
 }
 
@@ -95,7 +95,7 @@ struct StreamLog {
     taken: u64,
     /// The connection that reads the stream.
     reader: Option<Reader>,
-    /// The task that waits to add an event.
+    /// The writer of the stream, which waits until it can add an event.
     writer: Option<Waker>,
     /// True if no further event is added.
     is_ended: bool,
@@ -111,13 +111,13 @@ struct Reader {
 /// The next event for a connection.
 pub(super) enum Taken {
     Event(EventId, Bytes),
-    /// There is no event now. The waker is called when there is one.
+    /// There is no event now. The waker is called when an event is added.
     Pending,
     /// The connection gets no further event: the stream has ended, or another connection reads it.
     Over,
 }
 
-/// Whether an event can be removed to make room. The first variant is removed first.
+/// Why an event can be removed to make room. Events with the first variant are removed first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Removable {
     Taken,
@@ -126,7 +126,7 @@ enum Removable {
 }
 
 impl EventLog {
-    /// Makes a log with the stand-alone stream. `total` counts the bytes of all logs.
+    /// Makes a log with the stream that a GET opens. `total` counts the bytes of all logs.
     pub(super) fn new(most: Most, total: Arc<AtomicUsize>) -> Self {
         Self {
             streams: BTreeMap::from([(STANDALONE, StreamLog::default())]),
@@ -148,8 +148,8 @@ impl EventLog {
         (number, self.attach(number).unwrap_or_default())
     }
 
-    /// Lets a connection read a stream, in place of the connection that read it before. The connection gets the
-    /// events that no connection has taken. Returns the number of the reader, and `None` if there is no such stream.
+    /// Lets a connection read a stream, in place of the connection that read the stream before. The connection gets the
+    /// events that no connection has taken. Returns the number of the reader. `None` if there is no such stream.
     pub(super) fn attach(&mut self, number: u64) -> Option<u64> {
         let serial = self.next_reader;
         let stream = self.streams.get_mut(&number)?;
@@ -165,8 +165,8 @@ impl EventLog {
         Some(serial)
     }
 
-    /// Lets a connection read a stream from the event after `last` on. Returns the number of the reader, and `None` if
-    /// the session has no such event in a stream that can be resumed.
+    /// Lets a connection read a stream, beginning after the event `last`. Returns the number of the reader. `None` if
+    /// no stream that can be resumed has this event.
     pub(super) fn resume(&mut self, last: EventId, now: Duration) -> Option<u64> {
         self.expire(now);
         let stream = self.streams.get_mut(&last.stream)?;
@@ -207,7 +207,7 @@ impl EventLog {
         Taken::Pending
     }
 
-    /// Reports that a connection reads the stream no more.
+    /// Reports that a connection has stopped reading a stream.
     pub(super) fn detach(&mut self, number: u64, serial: u64) {
         let Some(stream) = self.streams.get_mut(&number) else {
             return;
@@ -246,7 +246,7 @@ impl EventLog {
     }
 
     /// Returns true if the writer of a stream must wait, because a connection reads the stream slowly. The waker is
-    /// called when that changes.
+    /// called when the writer need not wait any longer.
     pub(super) fn is_full(&mut self, number: u64, waker: &Waker) -> bool {
         let most = self.most;
         let Some(stream) = self.streams.get_mut(&number) else {
@@ -262,7 +262,7 @@ impl EventLog {
         is_full
     }
 
-    /// Reports that no further event is added to a stream. Its connection ends when it has taken all events.
+    /// Reports that a stream is complete. The connection of the stream ends when it has taken all events.
     pub(super) fn end(&mut self, number: u64) {
         if let Some(stream) = self.streams.get_mut(&number) {
             stream.is_ended = true;
@@ -271,8 +271,8 @@ impl EventLog {
         self.remove_if_over(number);
     }
 
-    /// Ends the connection of a stream when it has taken all events. The stream itself does not end, so another
-    /// connection can resume it.
+    /// Ends the connection of a stream when the connection has taken all events. The stream itself continues, so
+    /// another connection can resume it.
     pub(super) fn close(&mut self, number: u64) {
         if let Some(stream) = self.streams.get_mut(&number) {
             stream.closes = true;
@@ -321,7 +321,8 @@ impl EventLog {
                 let (removable, order, _) = self.removable(*number)?;
                 Some((removable, order, *number))
             });
-            // All other events wait for a connection that reads them. Writers wait too, so there are few.
+            // All other events wait for a connection that reads them. There are few such events, because their writers
+            // wait too.
             let Some((.., number)) = candidates.min() else {
                 return;
             };
@@ -330,7 +331,7 @@ impl EventLog {
         }
     }
 
-    /// Returns whether the first event of a stream can be removed, with its place and its time.
+    /// Returns why the first event of a stream can be removed, with the place and the time of the event.
     fn removable(&self, number: u64) -> Option<(Removable, u64, Duration)> {
         let stream = self.streams.get(&number)?;
         let event = stream.events.front()?;
@@ -368,7 +369,7 @@ impl EventLog {
 }
 
 impl StreamLog {
-    /// Returns the position of the first event that is kept.
+    /// Returns the position of the oldest event that is kept.
     fn first(&self) -> u64 {
         self.next - self.events.len() as u64
     }
@@ -409,7 +410,7 @@ impl Drop for EventLog {
     }
 }
 
-/// Shows no message.
+/// Does not print the messages.
 impl fmt::Debug for EventLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLog")

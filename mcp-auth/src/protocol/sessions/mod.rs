@@ -1,11 +1,12 @@
-//! The sessions of legacy clients, with the setting `legacy_sessions`.
+//! The sessions of legacy clients, with the setting `legacy_sessions` and over stdio.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
-//! without a session. The session only adds what belongs to a client: its abilities, its log level, its streams, its
-//! subscriptions and the requests that it can cancel or answer.
+//! without a session. A session only adds the state of one client: its abilities, its log level, its streams, its
+//! subscriptions, and the requests that it can cancel or answer.
 //!
-//! INVARIANT: a session is found only with its id *and* by the principal that opened it. The table has the digest of
-//! both, so the id of a foreign session is looked up exactly like an id that never existed.
+//! INVARIANT: only a request of the principal that opened a session, with the id of the session, finds the session. The
+//! key of the table is a digest of principal and id, so the look-up of a foreign session equals the look-up of an
+//! invented id. Over stdio there is one client, which owns every session.
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
@@ -29,7 +30,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::Clock;
-use crate::primitive::ClientAbilities;
+use crate::primitive::{ClientAbilities, Subscription};
 
 pub(crate) use self::event_log::EventId;
 pub(super) use self::requests::{ClientAnswer, ClientRequest, ClientResponse};
@@ -47,7 +48,7 @@ pub(super) struct Sessions {
     table: Mutex<Table>,
     /// The bytes of the events of all sessions.
     kept: Arc<AtomicUsize>,
-    /// True if the server is stopping. It opens no sessions then.
+    /// True if the server is stopping. A stopping server opens no sessions.
     is_stopping: AtomicBool,
 }
 
@@ -62,9 +63,11 @@ struct Limits {
     all: usize,
     lifetime: Lifetime,
     events: Most,
+    /// True if clients resume streams.
+    resumes: bool,
 }
 
-/// The caller that a session belongs to.
+/// The owner of a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Owner {
     /// The hash of the user or machine.
@@ -73,7 +76,7 @@ pub(super) struct Owner {
     pub(super) principal: Box<[u8]>,
 }
 
-/// The id of a session, as the client gets it.
+/// The id of a session, as sent to the client.
 pub(crate) struct SessionId(String);
 
 impl SessionId {
@@ -125,6 +128,12 @@ impl Sessions {
         Self::with_limits(clock, LIMITS)
     }
 
+    /// The sessions of the only client of this process. The process ends with its client, so a session does not expire.
+    /// The client takes all messages from one pipe, so it resumes no stream.
+    pub(super) fn of_process(clock: Arc<dyn Clock>) -> Self {
+        Self::with_limits(clock, OF_PROCESS)
+    }
+
     fn with_limits(clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self {
             clock,
@@ -138,12 +147,13 @@ impl Sessions {
     /// Opens a session. At a limit, the session that has been idle for longest ends: of the principal, of the user or
     /// machine, or of all. A session is not idle while a request runs or a connection reads a stream. Returns `None` if
     /// no session is idle. The client then has no session, and its requests are served without one. Otherwise returns
-    /// the id of the session.
+    /// the id of the session. `subscription` tells the client what changed.
     pub(super) fn open(
         &self,
         owner: Owner,
         version: &'static str,
         abilities: ClientAbilities,
+        subscription: Subscription,
     ) -> Option<SessionId> {
         if self.is_stopping.load(Ordering::Relaxed) {
             return None;
@@ -155,10 +165,12 @@ impl Sessions {
         let session = Session::new(
             version,
             abilities,
+            subscription,
             &self.clock,
             self.limits.lifetime,
             self.limits.events,
             Arc::clone(&self.kept),
+            self.limits.resumes,
         );
         let mut table = self.lock();
         table.sweep(self.clock.uptime());
@@ -197,7 +209,7 @@ impl Sessions {
         self.lock().sessions.len()
     }
 
-    /// Ends the stand-alone streams of all sessions, because the server is stopping.
+    /// Ends, in all sessions, the streams for messages that belong to no call, because the server is stopping.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         for entry in self.lock().sessions.values() {
@@ -212,7 +224,7 @@ impl Sessions {
 }
 
 impl Table {
-    /// Removes a session and ends it. Returns false if the table does not have it.
+    /// Removes a session from the table and ends it. Returns false if the table does not have the session.
     fn remove(&mut self, key: Key) -> bool {
         let Some(Entry { owner, session }) = self.sessions.remove(&key) else {
             return false;
@@ -254,14 +266,14 @@ impl Table {
             self.evict(of_user, 1)?;
         }
         if self.sessions.len() >= limits.all {
-            // Each search reads all sessions, so a flood must not cause one search for each new session.
+            // Each search reads all sessions, so the server must not need one search for each new session of a flood.
             let keys = self.sessions.keys().copied().collect();
             self.evict(keys, (limits.all / 256).max(1))?;
         }
         Some(())
     }
 
-    /// Ends the sessions that have been idle for longest, up to `most`. Returns `None` if none is idle.
+    /// Ends the sessions that have been idle for longest, at most `most` of them. Returns `None` if no session is idle.
     fn evict(&mut self, keys: Vec<Key>, most: usize) -> Option<()> {
         let idle = keys.into_iter().filter_map(|key| {
             let since = self.sessions.get(&key)?.session.idle_since()?;
@@ -276,7 +288,7 @@ impl Table {
     }
 }
 
-/// Shows only the number of sessions.
+/// Prints only the number of sessions.
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
@@ -285,8 +297,8 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// The events of a session take at most 256 KiB, and of all sessions 64 MiB, besides those that wait for a connection:
-/// at most 64 events of each running call, and 64 KiB before the last of them.
+/// Events that can be sent again take at most 256 KiB of a session, and 64 MiB of all sessions. In addition, at most 64
+/// events of each running call, and 64 KiB before the last of these events, wait for a connection.
 const LIMITS: Limits = Limits {
     of_principal: 16,
     of_user: 64,
@@ -303,5 +315,14 @@ const LIMITS: Limits = Limits {
         waiting: 64,
         waiting_bytes: 64 * 1024,
     },
+    resumes: true,
+};
+const OF_PROCESS: Limits = Limits {
+    lifetime: Lifetime {
+        idle: Duration::MAX,
+        age: Duration::MAX,
+    },
+    resumes: false,
+    ..LIMITS
 };
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);

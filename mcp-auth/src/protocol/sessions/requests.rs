@@ -1,7 +1,7 @@
 //! The requests that the server sends to the client of a session, and the client's responses.
 //!
 //! INVARIANT: a response is accepted only for a request of the same session that still waits. The id of a request is
-//! random, so a client knows only the ids that were sent to it.
+//! random, so a client knows only the ids of the requests that it received.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -39,7 +39,7 @@ pub(crate) enum Unanswered {
     TooMany,
 }
 
-/// A request to the client. Dropping the value withdraws the request: a later response is refused.
+/// A request to the client. Dropping the value withdraws the request, and a later response is refused.
 pub(crate) struct ClientRequest {
     /// The JSON-RPC message. The caller puts it on the stream of the call that asks.
     pub(crate) message: Vec<u8>,
@@ -66,7 +66,7 @@ impl ClientRequest {
             params,
         };
         Ok(Self {
-            // Parameters that the server makes can always be written.
+            // The server itself makes these parameters, so they can always be written as JSON.
             message: serde_json::to_vec(&request).unwrap_or_default(),
             session: Arc::clone(session),
             id,
@@ -92,7 +92,7 @@ impl Drop for ClientRequest {
     }
 }
 
-/// Shows neither the id nor the message.
+/// Prints neither the id nor the message.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest").finish_non_exhaustive()
@@ -124,7 +124,7 @@ impl Requests {
         Ok(())
     }
 
-    /// Passes a response on. Returns false if no request with its id waits.
+    /// Passes a response to the call that waits for it. Returns false if no call waits for this id.
     pub(super) fn answer(&mut self, response: ClientResponse<'_>) -> bool {
         let sender = response.id.and_then(|id| self.0.remove(&*id));
         sender.is_some_and(|sender| sender.send(response.answer).is_ok())
@@ -199,7 +199,7 @@ struct Text<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
 /// The largest number of requests of a session that wait for an answer.
 const MOST_REQUESTS: usize = 16;
-/// The largest size of a response of a client, in bytes.
+/// The largest size of a client's response, in bytes.
 const MOST_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]

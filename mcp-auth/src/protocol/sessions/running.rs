@@ -12,7 +12,7 @@ use crate::primitive::Output;
 use super::super::record::Ended;
 use super::session::Session;
 
-/// A request of a session. It lasts as long as its work, which may outlive the connection.
+/// A request of a session. The value lives as long as the work of the request, which may outlive the connection.
 pub(in crate::protocol) struct SessionRequest {
     session: Arc<Session>,
     /// The id as written in the body.
@@ -37,12 +37,12 @@ impl SessionRequest {
         &self.session
     }
 
-    /// Returns the output of the work. `None` if the client cancels the request first.
+    /// Returns the output of the work. `None` if the client cancels the request before the work ends.
     pub(in crate::protocol) async fn or_cancelled<F: Future>(&self, work: F) -> Option<F::Output> {
         self.cancelled.run_until_cancelled(work).await
     }
 
-    /// Returns true if the client cancelled the request. It gets no response then (MCP 2025-11-25,
+    /// Returns true if the client cancelled the request. A cancelled request gets no response (MCP 2025-11-25,
     /// basic/utilities/cancellation).
     pub(in crate::protocol) fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
@@ -55,15 +55,15 @@ impl Drop for SessionRequest {
     }
 }
 
-/// Shows neither the session nor the id.
+/// Prints neither the session nor the id.
 impl fmt::Debug for SessionRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRequest").finish_non_exhaustive()
     }
 }
 
-/// Runs the work of a request until it completes, or until the client of the session cancels the request. The work is
-/// dropped then. Without a session it only runs the work.
+/// Runs the work of a request until it completes. If the client of the session cancels the request first, drops the
+/// work. Without a session, only runs the work.
 pub(in crate::protocol) struct UntilCancelled<F> {
     work: Option<Pin<Box<F>>>,
     session: Option<(Arc<SessionRequest>, Cancellation)>,
@@ -91,7 +91,7 @@ impl<F: Future<Output = Result<Output, Ended>>> Future for UntilCancelled<F> {
     type Output = Result<Output, Ended>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The cancellation comes first, so that a cancelled call does not continue for another step.
+        // Poll the cancellation first, so that a cancelled call does not continue for another step.
         if let Some((_, cancelled)) = &mut self.session
             && cancelled.as_mut().poll(cx).is_ready()
         {

@@ -1,6 +1,6 @@
 //! One session of a legacy client.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,16 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Visible;
 use crate::identity::{Clock, Org};
-use crate::primitive::{ChangedLists, ClientAbilities, LogLevel, Notifier, Subscription};
+use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
+use super::super::subscriptions::Seen;
 use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
 
-/// A session: what the server remembers about a client between `initialize` and the end of the session. Only requests
+/// A session: the state that the server keeps for a client from `initialize` to the end of the session. Only requests
 /// of the principal that opened the session find it ([`Sessions`](super::Sessions)).
 pub(crate) struct Session {
     version: &'static str,
@@ -26,6 +28,7 @@ pub(crate) struct Session {
     clock: Arc<dyn Clock>,
     opened: Duration,
     lifetime: Lifetime,
+    resumes: bool,
     state: Mutex<State>,
 }
 
@@ -41,10 +44,10 @@ pub(super) struct Lifetime {
 struct State {
     log: EventLog,
     level: Option<LogLevel>,
-    /// The resources that the client subscribed to, and what changed. `None` before the first subscription.
+    /// The lists and the resources whose changes the client learns, and what changed. `None` after the end.
     subscription: Option<Subscription>,
-    /// The task that waits for changes although there is no subscription yet.
-    awaits_subscription: Option<Waker>,
+    /// The entries that the client saw last in lists that depend on the caller's membership.
+    seen: Seen,
     requests: Requests,
     /// The requests that run, by their ids as written in the body.
     running: HashMap<Box<str>, (u64, CancellationToken)>,
@@ -56,7 +59,7 @@ struct State {
     is_stopping: bool,
 }
 
-/// The session has as many subscriptions as it may have, or the URI is too long.
+/// The session already has the largest number of subscriptions, or the URI is too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::protocol) struct TooManySubscriptions;
 
@@ -64,10 +67,12 @@ impl Session {
     pub(super) fn new(
         version: &'static str,
         abilities: ClientAbilities,
+        subscription: Subscription,
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
         most: Most,
         total: Arc<AtomicUsize>,
+        resumes: bool,
     ) -> Self {
         let now = clock.uptime();
         Self {
@@ -76,11 +81,12 @@ impl Session {
             clock: Arc::clone(clock),
             opened: now,
             lifetime,
+            resumes,
             state: Mutex::new(State {
                 log: EventLog::new(most, total),
                 level: None,
-                subscription: None,
-                awaits_subscription: None,
+                subscription: Some(subscription),
+                seen: Seen::default(),
                 requests: Requests::default(),
                 running: HashMap::new(),
                 next_serial: 0,
@@ -105,10 +111,11 @@ impl Session {
         self.lock().level = Some(level);
     }
 
-    /// Returns true if the client knows that a stream can be closed before its end, and resumes it then. MCP 2025-11-25
-    /// introduced that, with events that have no message. Older clients fail on such an event.
+    /// Returns true if the client resumes a stream that the server closed before its end. MCP 2025-11-25 introduced
+    /// this, with events that have no message. Older clients fail on an event without a message. Over stdio there are no
+    /// events.
     pub(in crate::protocol) fn polls(&self) -> bool {
-        self.version == WITH_POLLING
+        self.resumes && self.version == WITH_POLLING
     }
 
     /// The code that holds this lock cannot panic, so the state is consistent even if the lock is poisoned.
@@ -132,7 +139,7 @@ impl Session {
     /// Opens the stream for messages that belong to no call, or resumes the stream of an event. The connection ends at
     /// the time `until`. `None` if the session has no such event.
     ///
-    /// A new connection takes the place of the one that reads the stream: a client whose network failed reconnects
+    /// A new connection replaces the connection that reads the stream, because a client whose network failed reconnects
     /// before the server notices the failure.
     pub(in crate::protocol) fn connect(
         self: &Arc<Self>,
@@ -142,7 +149,8 @@ impl Session {
         let now = self.clock.uptime();
         let mut state = self.lock();
         let (number, reader) = match last {
-            // The client may have been away for longer than the event was kept. The stand-alone stream continues then.
+            // If the event was already removed, because the client was away for too long, continue the stream for
+            // messages that belong to no call.
             Some(last) if last.stream == STANDALONE => {
                 let resumed = state.log.resume(last, now);
                 (
@@ -160,14 +168,14 @@ impl Session {
         Some(SessionStream::new(Arc::clone(self), number, reader).until(until))
     }
 
-    /// Sends a message that belongs to no call. The stand-alone stream has it, or keeps it for a client that opens the
-    /// stream soon.
+    /// Sends a message that belongs to no call. If no connection reads the stream for such messages, the message is
+    /// kept for a client that opens the stream soon.
     pub(crate) fn notify(&self, message: Vec<u8>) {
         let now = self.clock.uptime();
         self.lock().log.append(STANDALONE, message.into(), now);
     }
 
-    /// Tells the client the id with which it can resume the stream.
+    /// Sends the client an id with which it can resume the stream.
     fn prime(&self, state: &mut State, number: u64) {
         if self.polls() {
             state.log.append(number, Bytes::new(), self.clock.uptime());
@@ -232,13 +240,14 @@ impl Session {
 
 /// Requests in both directions.
 impl Session {
-    /// Makes a request to the client, with an id that no other client knows. Put its message on the stream of the
-    /// call that asks (MCP 2025-11-25, basic/transports, sending messages to the server), and await its answer.
+    /// Makes a request to the client, with an id that no other client knows. The caller must put the message of the
+    /// request on the stream of the call that asks (MCP 2025-11-25, basic/transports, sending messages to the server),
+    /// and await the answer.
     ///
     /// # Errors
     ///
-    /// [`Unanswered::TooMany`] if 16 requests of the session wait for an answer already.
-    /// [`Unanswered::SessionEnded`] if the session ended.
+    /// - [`Unanswered::TooMany`] if 16 requests of the session already wait for an answer.
+    /// - [`Unanswered::SessionEnded`] if the session has ended.
     pub(crate) fn request<P: Serialize + ?Sized>(
         self: &Arc<Self>,
         method: &str,
@@ -252,7 +261,7 @@ impl Session {
         ClientRequest::new(self, method, params)
     }
 
-    /// Passes the response of the client on. Returns false if no request with its id waits.
+    /// Passes the client's response to the call that waits for it. Returns false if no call waits for this id.
     pub(in crate::protocol) fn answer(&self, response: ClientResponse<'_>) -> bool {
         self.lock().requests.answer(response)
     }
@@ -261,8 +270,8 @@ impl Session {
         change(&mut self.lock().requests)
     }
 
-    /// Notes that a request runs. If the client uses the id of a running request again, a cancellation refers to the
-    /// newer request.
+    /// Records that a request runs. If the client uses the id of a running request again, a cancellation of this id
+    /// stops the newer request.
     pub(super) fn enter(&self, id: &str, cancelled: CancellationToken) -> u64 {
         let mut state = self.lock();
         let serial = state.next_serial;
@@ -280,7 +289,7 @@ impl Session {
         }
     }
 
-    /// Cancels a running request of this session. `id` is as written in the body.
+    /// Cancels a running request of this session. `id` is the id as written in the body.
     pub(in crate::protocol) fn cancel(&self, id: &str) {
         if let Some((_, cancelled)) = self.lock().running.get(id) {
             cancelled.cancel();
@@ -291,32 +300,28 @@ impl Session {
 /// Subscriptions.
 impl Session {
     /// Remembers that the client wants to know when a resource changes. The caller has checked that the client may
-    /// read the resource.
+    /// read the resource. `org` is the organization in which the client acts.
     ///
     /// # Errors
     ///
     /// [`TooManySubscriptions`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
     pub(in crate::protocol) fn subscribe(
         &self,
-        notifier: &Notifier,
         org: Option<&Org>,
         uri: &str,
     ) -> Result<(), TooManySubscriptions> {
         let mut state = self.lock();
-        let subscription = state.subscription.get_or_insert_with(|| {
-            let org = org.map(|org| org.id().to_owned());
-            notifier.open(org, ChangedLists::default())
-        });
+        let Some(subscription) = &mut state.subscription else {
+            return Ok(());
+        };
         let is_full = subscription.count() >= MOST_SUBSCRIPTIONS;
         if uri.len() > MOST_URI || is_full && !subscription.has(uri) {
             return Err(TooManySubscriptions);
         }
-        subscription.add(uri);
-        let waker = state.awaits_subscription.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(org) = org {
+            subscription.act_in(org.id());
         }
+        subscription.add(uri);
         Ok(())
     }
 
@@ -326,29 +331,51 @@ impl Session {
         }
     }
 
-    /// Completes with the resources that changed since the last call. Only the task that polled last is woken.
-    pub(in crate::protocol) fn poll_changes(&self, cx: &Context<'_>) -> Poll<VecDeque<Arc<str>>> {
-        let mut state = self.lock();
-        let Some(subscription) = &state.subscription else {
-            state.awaits_subscription = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        subscription
-            .poll_pending(cx)
-            .map(|()| subscription.take().uris)
+    /// Returns the organization in which the client acted when it subscribed to a resource.
+    pub(in crate::protocol) fn organization(&self) -> Option<String> {
+        let state = self.lock();
+        let organization = state.subscription.as_ref()?.organization();
+        organization.map(str::to_owned)
     }
 
-    /// Records again that a resource changed, because the client could not be told.
+    /// Completes when a change is pending. Only the task that polled last is woken.
+    pub(in crate::protocol) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.lock().subscription {
+            Some(subscription) => subscription.poll_pending(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes the pending changes.
+    pub(in crate::protocol) fn take_changes(&self) -> Changes {
+        let state = self.lock();
+        let changes = state.subscription.as_ref().map(Subscription::take);
+        changes.unwrap_or_default()
+    }
+
+    /// Records again that a resource changed, because the change could not be delivered.
     pub(in crate::protocol) fn updated(&self, uri: &Arc<str>) {
         if let Some(subscription) = &self.lock().subscription {
             subscription.updated(uri);
+        }
+    }
+
+    /// Records what the caller sees of a list now. Returns true if the caller saw something else before.
+    pub(in crate::protocol) fn saw(&self, list: List, visible: Visible) -> bool {
+        self.lock().seen.record(list, visible)
+    }
+
+    /// Records changes of lists.
+    pub(in crate::protocol) fn lists_changed(&self, lists: ChangedLists) {
+        if let Some(subscription) = &self.lock().subscription {
+            subscription.changed(lists);
         }
     }
 }
 
 /// The end of a session.
 impl Session {
-    /// Notes a use of the session. Returns false if the session has ended or expired.
+    /// Records a use of the session. Returns false if the session has ended or expired.
     pub(super) fn touch(&self, now: Duration) -> bool {
         let mut state = self.lock();
         if self.is_over(&state, now) {
@@ -377,8 +404,8 @@ impl Session {
         (!state.is_in_use()).then_some(state.used)
     }
 
-    /// Ends the session: its streams end, and its requests to the client have no answer. Calls that run continue
-    /// without a client, as after a disconnection.
+    /// Ends the session: its streams end, and its requests to the client get no answer. Running calls continue without
+    /// a client, as after a disconnection.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.is_ended = true;
@@ -387,7 +414,8 @@ impl Session {
         state.log.wake_all();
     }
 
-    /// Ends the stand-alone stream and the requests to the client, because the server is stopping.
+    /// Ends the stream for messages that belong to no call, and the requests to the client, because the server is
+    /// stopping.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.is_stopping = true;
@@ -413,7 +441,7 @@ impl State {
     }
 }
 
-/// Shows no URI and no message.
+/// Prints no URI and no message.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")

@@ -1,7 +1,7 @@
-//! A stream of a session: the writer of a call, and the connection that reads.
+//! A stream of a session: the writer of a call, and the connection that reads the stream.
 //!
-//! Each takes the lock of the session for one step. The writer waits while a connection reads slowly. Without a
-//! connection the events are kept for a client that resumes the stream.
+//! Writer and connection lock the session for one step at a time. The writer waits while a connection reads slowly.
+//! Without a connection the events are kept for a client that resumes the stream.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -30,7 +30,7 @@ impl StreamWriter {
         Self { session, number }
     }
 
-    /// Puts a JSON-RPC message on the stream. Waits while a connection is there and reads slowly.
+    /// Puts a JSON-RPC message on the stream. Waits while a connection reads the stream slowly.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ impl StreamWriter {
         poll_fn(|cx| (self.session).poll_send(self.number, &mut message, cx)).await
     }
 
-    /// Ends the connection that reads the stream, and not the stream: the client resumes it with `Last-Event-ID`.
-    /// Does nothing for a client of a revision without that mechanism.
+    /// Ends the connection that reads the stream. The stream continues, and the client resumes it with `Last-Event-ID`.
+    /// Does nothing for a client of a revision in which a client cannot resume.
     pub(crate) fn close_connection(&self) {
         self.session.close_connection(self.number);
     }

@@ -6,7 +6,7 @@ use super::requests::{ClientAnswer, Unanswered};
 use super::stream::SessionEnded;
 use super::*;
 use crate::identity::{ManualClock, test_support};
-use crate::primitive::Notifier;
+use crate::primitive::{ChangedLists, Notifier, Subscription};
 
 const LATEST: &str = "2025-11-25";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,11 +35,16 @@ fn owner(user: u64, client: &str) -> Owner {
 }
 
 fn open(sessions: &Sessions, owner: &Owner) -> Option<String> {
-    let id = sessions.open(owner.clone(), LATEST, ClientAbilities::default());
+    let id = sessions.open(owner.clone(), LATEST, ClientAbilities::default(), silent());
     id.map(|id| {
         assert_eq!(format!("{id:?}"), "[redacted]");
         id.0
     })
+}
+
+/// A subscription to no list.
+fn silent() -> Subscription {
+    Notifier::default().open(None, ChangedLists::default())
 }
 
 fn opened(sessions: &Sessions) -> Arc<Session> {
@@ -256,7 +261,7 @@ fn an_older_client_gets_no_event_without_a_message_and_no_closed_stream() {
     let (sessions, _) = sessions();
     let ada = owner(1, "ada");
     let open = |version| {
-        let id = sessions.open(ada.clone(), version, ClientAbilities::default());
+        let id = sessions.open(ada.clone(), version, ClientAbilities::default(), silent());
         sessions.find(&ada, &id.unwrap().0).unwrap()
     };
     for (version, polls) in [(LATEST, true), ("2025-06-18", false), ("2025-03-26", false)] {
@@ -489,22 +494,31 @@ fn a_cancellation_reaches_the_request_with_this_id_in_this_session() {
 fn subscriptions_are_bounded_and_belong_to_the_session() {
     let (sessions, _) = sessions();
     let notifier = Notifier::default();
-    let (session, other) = (opened(&sessions), opened(&sessions));
-    let subscribe = |uri: &str| session.subscribe(&notifier, None, uri);
+    let opened = || {
+        let subscription = notifier.open(None, ChangedLists::default());
+        let ada = owner(1, "ada");
+        let id = sessions.open(
+            ada.clone(),
+            LATEST,
+            ClientAbilities::default(),
+            subscription,
+        );
+        sessions.find(&ada, &id.unwrap().0).unwrap()
+    };
+    let (session, other) = (opened(), opened());
+    let subscribe = |uri: &str| session.subscribe(None, uri);
     for number in 0..256 {
         subscribe(&format!("docs://{number}")).unwrap();
     }
     assert_eq!(subscribe("docs://256"), Err(TooManySubscriptions));
     assert_eq!(subscribe("docs://7"), Ok(()));
     let long = "x".repeat(2049);
-    assert_eq!(
-        other.subscribe(&notifier, None, &long),
-        Err(TooManySubscriptions)
-    );
+    assert_eq!(other.subscribe(None, &long), Err(TooManySubscriptions));
     let changes = |session: &Session| {
-        let changes = std::future::poll_fn(|cx| session.poll_changes(cx)).now_or_never();
-        let changes = changes.into_iter().flatten();
-        changes.map(|uri| uri.to_string()).collect::<Vec<_>>()
+        let pending = std::future::poll_fn(|cx| session.poll_pending(cx)).now_or_never();
+        let uris = session.take_changes().uris;
+        assert_eq!(pending.is_some(), !uris.is_empty());
+        uris.iter().map(|uri| uri.to_string()).collect::<Vec<_>>()
     };
     notifier.resource_updated("docs://7");
     notifier.resource_updated("docs://9");
@@ -523,7 +537,8 @@ fn capabilities_and_level_belong_to_the_session() {
     let (sessions, _) = sessions();
     let ada = owner(1, "ada");
     let capabilities = ClientAbilities::read(r#"{"sampling":{}}"#);
-    let id = sessions.open(ada.clone(), LATEST, capabilities).unwrap().0;
+    let id = sessions.open(ada.clone(), LATEST, capabilities, silent());
+    let id = id.unwrap().0;
     let session = sessions.find(&ada, &id).unwrap();
     assert_eq!(session.abilities(), capabilities);
     assert_eq!(session.level(), None);

@@ -15,34 +15,35 @@ pub(in super::super) struct Filter {
     pub(in super::super) lists: ChangedLists,
     /// The URIs, each once.
     pub(in super::super) uris: Vec<String>,
+    /// The ids of tasks, each once.
+    pub(in super::super) task_ids: Vec<String>,
 }
 
 impl Filter {
-    /// Reads the member `notifications`, as it is written in the body. A URI of more than 2048 bytes is left out, as an
-    /// unknown URI is.
+    /// Reads the member `notifications`, as it is written in the body. A URI of more than 2048 bytes and a
+    /// task id of more than 64 bytes are left out, as unknown ones are.
     ///
     /// # Errors
     ///
-    /// [`RpcError::InvalidParams`] if the member is absent or has another form, or if there are too many URIs.
+    /// [`RpcError::InvalidParams`] if the member is absent or has another form, or if there are too many URIs or
+    /// ids.
     pub(in super::super) fn read(notifications: Option<&str>) -> Result<Self, RpcError> {
         let written = notifications.unwrap_or_default();
         let Ok(written) = serde_json::from_str::<Written>(written) else {
             return Err(RpcError::InvalidParams(MALFORMED));
         };
-        let mut uris = written.resource_subscriptions.unwrap_or_default().0;
-        if uris.len() > MOST_URIS {
-            return Err(RpcError::InvalidParams(TOO_MANY_URIS));
-        }
-        uris.retain(|uri| uri.len() <= MOST_URI_LENGTH);
-        uris.sort_unstable();
-        uris.dedup();
+        let uris = written.resource_subscriptions.unwrap_or_default();
+        let uris = uris.each_once(MOST_URI_LENGTH);
+        let task_ids = written.task_ids.unwrap_or_default();
+        let task_ids = task_ids.each_once(MOST_TASK_ID_LENGTH);
         Ok(Self {
             lists: ChangedLists {
                 prompts: written.prompts_list_changed.unwrap_or_default(),
                 resources: written.resources_list_changed.unwrap_or_default(),
                 tools: written.tools_list_changed.unwrap_or_default(),
             },
-            uris,
+            uris: uris.ok_or(RpcError::InvalidParams(TOO_MANY_URIS))?,
+            task_ids: task_ids.ok_or(RpcError::InvalidParams(TOO_MANY_TASKS))?,
         })
     }
 }
@@ -53,45 +54,63 @@ struct Written {
     prompts_list_changed: Option<bool>,
     resources_list_changed: Option<bool>,
     tools_list_changed: Option<bool>,
-    resource_subscriptions: Option<Uris>,
+    resource_subscriptions: Option<Texts>,
+    task_ids: Option<Texts>,
 }
 
-/// The first URIs of a list, one more than permitted.
+/// The first texts of a list, one more than permitted.
 #[derive(Default)]
-struct Uris(Vec<String>);
+struct Texts(Vec<String>);
 
-impl<'de> Deserialize<'de> for Uris {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ReadUris)
+impl Texts {
+    /// Returns the texts that are not too long, each once. `None` if there are too many.
+    fn each_once(self, most_length: usize) -> Option<Vec<String>> {
+        let Self(mut texts) = self;
+        if texts.len() > MOST_TEXTS {
+            return None;
+        }
+        texts.retain(|text| text.len() <= most_length);
+        texts.sort_unstable();
+        texts.dedup();
+        Some(texts)
     }
 }
 
-struct ReadUris;
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ReadTexts)
+    }
+}
 
-impl<'de> Visitor<'de> for ReadUris {
-    type Value = Uris;
+struct ReadTexts;
+
+impl<'de> Visitor<'de> for ReadTexts {
+    type Value = Texts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("URIs")
+        f.write_str("texts")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Uris, A::Error> {
-        let mut uris = Vec::new();
-        while uris.len() <= MOST_URIS
-            && let Some(uri) = list.next_element()?
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while texts.len() <= MOST_TEXTS
+            && let Some(text) = list.next_element()?
         {
-            uris.push(uri);
+            texts.push(text);
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Uris(uris))
+        Ok(Texts(texts))
     }
 }
 
-/// The most URIs of one stream.
-const MOST_URIS: usize = 256;
+/// The most URIs and the most tasks of one stream.
+const MOST_TEXTS: usize = 256;
 const MOST_URI_LENGTH: usize = 2048;
-const MALFORMED: &str = "`notifications` must be an object; `toolsListChanged`, `promptsListChanged` and `resourcesListChanged` are true or false, and `resourceSubscriptions` is a list of URIs";
+/// Longer than every id that the server makes.
+const MOST_TASK_ID_LENGTH: usize = 64;
+const MALFORMED: &str = "`notifications` must be an object; `toolsListChanged`, `promptsListChanged` and `resourcesListChanged` are true or false, `resourceSubscriptions` is a list of URIs, and `taskIds` is a list of ids";
 const TOO_MANY_URIS: &str = "`resourceSubscriptions` must have at most 256 URIs";
+const TOO_MANY_TASKS: &str = "`taskIds` must have at most 256 ids";
 
 #[cfg(test)]
 mod tests {
@@ -106,13 +125,14 @@ mod tests {
     #[test]
     fn a_filter_has_what_the_client_asks_for_and_each_uri_once() {
         let text = r#"{"toolsListChanged":true,"promptsListChanged":false,"resourcesListChanged":null,
-            "resourceSubscriptions":["b:1","a:\u0031","b:1"],"later":{}}"#;
+            "resourceSubscriptions":["b:1","a:\u0031","b:1"],"taskIds":["2","1","2"],"later":{}}"#;
         let expected = Filter {
             lists: ChangedLists {
                 tools: true,
                 ..ChangedLists::default()
             },
             uris: vec!["a:1".to_owned(), "b:1".to_owned()],
+            task_ids: vec!["1".to_owned(), "2".to_owned()],
         };
         assert_eq!(read(text), Ok(expected));
         assert_eq!(read("{}"), Ok(Filter::default()));
@@ -130,6 +150,8 @@ mod tests {
             r#"{"resourceSubscriptions":"a:1"}"#,
             r#"{"resourceSubscriptions":[1]}"#,
             r#"{"resourceSubscriptions":{}}"#,
+            r#"{"taskIds":"1"}"#,
+            r#"{"taskIds":[{}]}"#,
         ] {
             assert!(read(text).unwrap_err().contains(MALFORMED), "{text}");
         }
@@ -144,6 +166,11 @@ mod tests {
         for count in [257, 100_000] {
             assert!(filter(uris(count)).unwrap_err().contains(TOO_MANY_URIS));
         }
+        let ids = |count: usize| json!({ "taskIds": uris(count) }).to_string();
+        assert_eq!(read(&ids(256)).unwrap().task_ids.len(), 256);
+        assert!(read(&ids(257)).unwrap_err().contains(TOO_MANY_TASKS));
+        let ids = json!({ "taskIds": ["x".repeat(64), "x".repeat(65)] });
+        assert_eq!(read(&ids.to_string()).unwrap().task_ids, ["x".repeat(64)]);
         let [fits, long] = [2048, 2049].map(|length| "x".repeat(length));
         assert_eq!(filter(vec![long, fits.clone()]).unwrap().uris, [fits]);
     }

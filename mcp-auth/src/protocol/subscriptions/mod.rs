@@ -11,15 +11,18 @@ use std::sync::Arc;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Visible;
 use crate::identity::{Authenticator, Caller, Clock, LogThrottle, Org};
 use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
+use crate::primitive::List;
 
 use super::calls::{Calls, Full, RunningCall};
 
 pub(super) use self::filter::Filter;
 pub(super) use self::messages::{ListName, SUBSCRIPTION_ID};
 pub(super) use self::messages::{
-    acknowledged, list_changed, resource_updated, session_resource_updated,
+    acknowledged, list_changed, resource_updated, session_list_changed, session_resource_updated,
+    task_changed,
 };
 
 /// The open streams of a server: their limits, and the parts that all of them share.
@@ -38,6 +41,27 @@ pub(crate) struct Streams {
     questions: Semaphore,
     refusals: LogThrottle,
     clock: Arc<dyn Clock>,
+}
+
+/// The entries of lists that a caller saw last.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<(List, Visible)>);
+
+impl Seen {
+    /// Records what the caller sees of a list now. Returns true if the caller saw something else before.
+    pub(super) fn record(&mut self, list: List, visible: Visible) -> bool {
+        match self.0.iter_mut().find(|(seen, _)| *seen == list) {
+            Some((_, before)) => {
+                let is_changed = *before != visible;
+                *before = visible;
+                is_changed
+            }
+            None => {
+                self.0.push((list, visible));
+                false
+            }
+        }
+    }
 }
 
 /// The place of one open stream. Dropping the value makes room for another stream.
@@ -64,7 +88,7 @@ pub(super) enum TooMany {
 }
 
 impl Streams {
-    /// Permits `most` open streams.
+    /// Makes the limits. At most `most` streams can be open.
     pub(crate) fn new(
         most: usize,
         authenticator: Arc<Authenticator>,
@@ -95,7 +119,7 @@ impl Streams {
         }
     }
 
-    /// Takes a place for a stream, or names the limit that is reached. Logs at most one refusal a minute.
+    /// Takes a place for a stream, or returns the limit that is reached. Logs at most one refusal a minute.
     pub(super) fn enter(
         &self,
         caller: Option<&Caller>,
@@ -139,7 +163,7 @@ impl Streams {
         grown.inspect_err(|limit| self.count(*limit))
     }
 
-    /// Waits for a turn to ask the identity provider.
+    /// Waits until this stream may ask the identity provider.
     pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.questions.acquire().await
     }
@@ -151,18 +175,18 @@ impl Streams {
     }
 }
 
-/// The most streams of a user with one client in one organization.
+/// The largest number of streams of a user with one client in one organization.
 const MOST_OF_PRINCIPAL: usize = 16;
-/// The most streams of a user or a machine. A user can register any number of clients.
+/// The largest number of streams of a user or a machine. A user can register any number of clients.
 const MOST_OF_USER: usize = 64;
-/// The most streams without a token of one network.
+/// The largest number of streams without a token of one network.
 const MOST_OF_NETWORK: usize = 64;
-/// The most bytes of URIs of all streams. One user or machine gets at most a sixteenth.
+/// The largest number of bytes of URIs of all streams. One user or machine gets at most a sixteenth of these bytes.
 const MOST_URI_BYTES: usize = 64 * 1024 * 1024;
-/// About how many bytes a subscribed URI takes in addition to its text.
+/// The estimated number of bytes that a subscribed URI takes in addition to its text.
 const URI_OVERHEAD: usize = 128;
-/// The number of streams that may ask the identity provider at once. Further streams wait, so that ten thousand
-/// streams do not take the budget of the requests that clients wait for.
+/// The number of streams that may ask the identity provider at once. Further streams wait, so that ten thousand streams
+/// do not use up the budget of look-ups that requests of clients need.
 const MOST_QUESTIONS: usize = 8;
 
 #[cfg(test)]

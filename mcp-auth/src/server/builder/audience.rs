@@ -58,10 +58,10 @@ pub enum AudiencePolicy {
     /// The token must name this server as its audience. This rule is the default off loopback. MCP
     /// requires it.
     Require,
-    /// A token with an audience must name this server; a token without an audience is accepted.
-    /// This rule is the default on loopback. Off loopback the server starts with this rule only if
-    /// [`ServerBuilder::allowed_clients`] or [`ServerBuilder::require_scope`] is set, because Clerk
-    /// issues tokens without an audience to every OAuth application of the instance.
+    /// A token with an audience must name this server. A token without an audience is accepted. This rule is the
+    /// default on loopback. Off loopback the server starts with this rule only if [`ServerBuilder::allowed_clients`] or
+    /// [`ServerBuilder::require_scope`] is set, because Clerk issues tokens without an audience to every OAuth
+    /// application of the instance.
     IfPresent,
     /// From the beginning of this day (`YYYY-MM-DD`, in UTC) the rule is
     /// [`Require`](Self::Require). Before that day the rule is [`IfPresent`](Self::IfPresent), and
@@ -75,11 +75,10 @@ impl AudiencePolicy {
     /// Accepts tokens without an audience until a date, and refuses them from that date on. The
     /// change needs no restart.
     ///
-    /// `date` is a day in the form `YYYY-MM-DD`; the strict rule begins at the start of that day in
-    /// UTC. Any other text is a start-up error. Until then the server counts the requests whose
-    /// token has no audience. It logs the first such request of each client at `warn` with the
-    /// client's id, for at most 1000 clients. `MCP_AUTH=check` reports how long the transition
-    /// still lasts.
+    /// `date` is a day in the form `YYYY-MM-DD`. The strict rule begins at the start of this day in UTC. Any other text
+    /// is a start-up error. Until this day the server counts the requests whose token has no audience. It logs the
+    /// first such request of each client at `warn` with the client's id, for at most 1000 clients. `MCP_AUTH=check`
+    /// reports how long the transition still lasts.
     ///
     /// ```
     /// # /// Greet.
@@ -187,16 +186,16 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// The server accepts tokens that the same Clerk instance issued for other resources. MCP
-    /// forbids that; the method exists for migrations.
+    /// The server accepts tokens that the same Clerk instance issued for other resources. MCP forbids this. The method
+    /// exists for migrations.
     pub fn dangerous_ignore_audience(mut self) -> Self {
         self.audience.ignored = true;
         self
     }
 
-    /// Accepts OAuth tokens of these clients only. The server compares the `client_id` byte for
-    /// byte. By default it accepts any client; with an empty list it accepts no client. The list
-    /// does not affect session tokens, which have no client.
+    /// Accepts OAuth tokens of these clients only. The server compares the `client_id` byte for byte. By default the
+    /// server accepts every client. With an empty list it accepts no client. The list does not affect session tokens,
+    /// which name no client.
     ///
     /// The list also applies to tokens that were issued earlier. Blocking a client at Clerk does
     /// not revoke its tokens.
@@ -228,9 +227,8 @@ impl ServerBuilder {
 
 pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_instance("CLERK_AUDIENCE")];
 
-/// Sets the rules for audiences and clients. By default the audience is required, unless the server
-/// is local: only this machine can reach a local server, so a token of another application gives
-/// nobody else access.
+/// Returns the rules for audiences and clients. By default the audience is required, unless the server is local. Only
+/// this machine can reach a local server, so accepting a token of another application gives nobody else access.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,
@@ -260,7 +258,7 @@ pub(in crate::server) fn resolve(
             AudienceMode::RequireAfter(beginning_of(date).ok_or_else(invalid)?)
         }
     };
-    // A transition requires `allowed_clients` or `require_scope`, on loopback too.
+    // A transition needs `allowed_clients` or `require_scope`, on loopback too.
     let is_open = match mode {
         AudienceMode::IfPresent => !is_local,
         AudienceMode::RequireAfter(_) => true,

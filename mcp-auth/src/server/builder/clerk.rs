@@ -14,7 +14,7 @@ use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
 /// The settings of the Clerk instance that are set in code.
-// No `Debug`: it would show the keys.
+// There is no `Debug`, because it would print the keys.
 #[derive(Default)]
 pub(in crate::server) struct ClerkOptions {
     publishable_key: Option<String>,
@@ -31,9 +31,8 @@ impl ServerBuilder {
     /// Sets the Clerk instance by its publishable key (`pk_test_…`, `pk_live_…`). Default:
     /// `CLERK_PUBLISHABLE_KEY`.
     ///
-    /// If [`frontend_api_url`](Self::frontend_api_url) is set too, both settings must name the same
-    /// instance. If one of the two is set in code, the server reads the environment variables of
-    /// neither.
+    /// If [`frontend_api_url`](Self::frontend_api_url) is also set, both settings must name the same instance. If code
+    /// sets one of the two settings, the server ignores the environment variables of both.
     pub fn publishable_key(mut self, key: impl Into<String>) -> Self {
         self.clerk.publishable_key = Some(key.into());
         self
@@ -49,9 +48,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`). Default: `CLERK_SECRET_KEY`. The
-    /// server uses the key to look up memberships and users, and to verify opaque tokens. Without a
-    /// secret key the server looks up neither, and it refuses opaque tokens, except M2M tokens if
+    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`). Default: `CLERK_SECRET_KEY`. The server uses the key
+    /// to look up memberships and users, and to verify opaque tokens. Without a secret key the server looks up no
+    /// memberships and users. It then also refuses opaque tokens, except M2M tokens if
     /// [`machine_secret_key`](Self::machine_secret_key) is set.
     ///
     /// The server sends the key to the Backend API only, and never shows it in a log, an error or
@@ -121,7 +120,7 @@ impl ServerBuilder {
     }
 }
 
-/// The resolved settings of the Clerk instance whose tokens are accepted.
+/// The resolved settings of the Clerk instance whose tokens the server accepts.
 #[derive(Clone)]
 pub(in crate::server) struct ClerkSettings {
     /// The Frontend API URL, with the setting that names it.
@@ -266,7 +265,7 @@ impl ClerkOptions {
         })
     }
 
-    /// Each Frontend API URL that a setting gives, or the finding about that setting.
+    /// Returns each Frontend API URL that a setting gives, or the finding about the setting.
     fn frontend_urls(&self, env: &Environment<'_>) -> Vec<Result<Setting<FrontendUrl>, Finding>> {
         let in_code = self.frontend_api_url.as_ref();
         let read = |name: &str| self.variable(env, name);
@@ -292,8 +291,7 @@ impl ClerkOptions {
         parsed.collect()
     }
 
-    /// Reads a variable that names the instance. If code names the instance, no such variable is
-    /// read.
+    /// Reads a variable that names the instance. If code names the instance, the variable is ignored.
     fn variable(&self, env: &Environment<'_>, name: &str) -> Option<String> {
         let in_code = self.publishable_key.is_some() || self.frontend_api_url.is_some();
         if in_code { None } else { env.get(name) }
@@ -304,7 +302,7 @@ fn invalid(code: &'static Code, source: Source, error: &dyn Error, remedy: &str)
     Finding::new(code, format!("{source}: {}", chain(error))).remedy_is(remedy)
 }
 
-/// The Frontend API URL; all settings that name it must agree.
+/// Returns the Frontend API URL, on which all settings that name it must agree.
 fn frontend(
     publishable_key: &Setting<Option<PublishableKey>>,
     urls: impl Iterator<Item = Setting<FrontendUrl>>,
@@ -327,8 +325,8 @@ fn frontend(
     }
 }
 
-/// Checks that the publishable key and the secret key both belong to a development instance, or
-/// both to a production instance. The prefix of a key tells which.
+/// Checks that the publishable key and the secret key belong to the same kind of instance: both to a development
+/// instance, or both to a production instance. The prefix of a key shows the kind.
 fn check_kinds(
     publishable: &Setting<Option<PublishableKey>>,
     secret: &Setting<Option<SecretKey>>,

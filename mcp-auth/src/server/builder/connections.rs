@@ -35,11 +35,10 @@ impl ServerBuilder {
     /// the default is 832. If you set more connections than this formula leaves room for, the
     /// server does not start.
     ///
-    /// When a new connection exceeds the limit, the server closes an idle connection: among the
-    /// connections of the peer network that has the most, it closes the connection that has been
-    /// idle for longest. It never closes a connection with a call in flight for this reason. If all
-    /// connections have a call in flight, the server answers the new connection with 503 and closes
-    /// it.
+    /// When a new connection exceeds the limit, the server closes an idle connection. Among the connections of the peer
+    /// network with the most connections, it closes the connection that has been idle for longest. It never closes a
+    /// connection with a call in flight for a new connection. If all connections have a call in flight, the server
+    /// answers the new connection with 503 and closes it.
     ///
     /// ```
     /// let builder = mcp_auth::server!().connections(500);
@@ -52,12 +51,12 @@ impl ServerBuilder {
     /// Sets how many connections a peer network (an IPv4 address or an IPv6 /64) may have; at least
     /// 1, and by default half of [`connections`](Self::connections).
     ///
-    /// When a new connection exceeds the limit, the server closes the connection of the network
-    /// that has been idle for longest. If all connections of the network have a call in flight, the
-    /// server answers the new connection with 503 and closes it.
+    /// When a new connection exceeds the limit, the server closes an idle connection of the network: the connection
+    /// that has been idle for longest. If all connections of the network have a call in flight, the server answers the
+    /// new connection with 503 and closes it.
     ///
-    /// The peer is the other end of the connection, so all clients behind a proxy count as one
-    /// network. A proxy that [`trusted_proxies`](Self::trusted_proxies) names has no such limit.
+    /// The peer is the other end of the connection, so all clients behind a proxy count as one network. The limit does
+    /// not apply to a proxy that [`trusted_proxies`](Self::trusted_proxies) names.
     pub fn connections_per_network(mut self, most: usize) -> Self {
         self.connections.most_per_network = Some(most);
         self
@@ -79,16 +78,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a response may make no progress because the client does not read it; 30 s by
-    /// default. After that time the server closes the connection.
+    /// Sets how long the writing of a response may make no progress because the client does not read; 30 s by default.
+    /// After this time the server closes the connection.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.connections.write_deadline = deadline;
         self
     }
 
-    /// Sets the age from which the server ends a connection: the next response has the header
-    /// `Connection: close`. The default is 1 h. The client then opens a new connection, which a
-    /// load balancer can send to another server.
+    /// Sets how old a connection may become; 1 h by default. The first response after this time has the header
+    /// `Connection: close`. The client then opens a new connection, which a load balancer can send to another server.
     pub fn connection_age(mut self, age: Duration) -> Self {
         self.connections.age = age;
         self
@@ -159,7 +157,7 @@ impl ConnectionOptions {
     }
 }
 
-/// The number of file descriptors that the process may have; `None` if the system sets no limit.
+/// Returns the number of file descriptors that the process may have. `None` if the system sets no limit.
 pub(in crate::server) fn descriptors() -> Option<u64> {
     #[cfg(unix)]
     {

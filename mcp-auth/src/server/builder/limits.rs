@@ -74,11 +74,10 @@ impl ServerBuilder {
     /// default. The server answers a call beyond the rate with an `isError` result that says when
     /// to retry.
     ///
-    /// Every call of an existing tool counts, including calls that the guard denies. Requests for prompts, resources and
-    /// completions count too, also for unknown names; beyond the rate they get the JSON-RPC error 429. A call that is
-    /// refused because of a limit does not count. A [`Rate`] also says for whom the calls are
-    /// counted, such as `per user`. `#[mcp_tool(rate = …)]` limits one tool. The counts are in
-    /// memory, so a restart resets them.
+    /// Every call of an existing tool counts, including calls that the guard denies. Requests for prompts, resources
+    /// and completions count too, also for unknown names. Beyond the rate they get the JSON-RPC error 429. A call that
+    /// a limit refuses does not count. A [`Rate`] also says whose calls count together, such as `per user`.
+    /// `#[mcp_tool(rate = …)]` limits one tool. The counts are in memory, so a restart resets them.
     ///
     /// ```
     /// use mcp_auth::Rate;
@@ -100,7 +99,7 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A gateway in front of the server must then limit how often callers call tools.
+    /// A gateway in front of the server must then limit how often callers may call tools.
     pub fn dangerous_without_rates(self) -> Self {
         self.rates([])
     }
@@ -108,9 +107,8 @@ impl ServerBuilder {
     /// Sets how many calls a user or a machine may have in flight, over all clients and
     /// organizations. The server answers a call beyond the limit with 503 and `Retry-After`.
     ///
-    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. The limit
-    /// exists because a user can register any number of clients, and so evade a limit for each
-    /// client. Zero is a start-up error.
+    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. The limit is needed because a
+    /// user can register any number of clients, and so evade a limit for each client. Zero is a start-up error.
     ///
     /// ```
     /// let builder = mcp_auth::server!().calls_in_flight(16).calls_in_flight_per_user(32);
@@ -151,14 +149,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many calls of tools that are plain `fn`s (not `async`) may run at once; 64 by
-    /// default. Zero is a start-up error.
+    /// Sets how many calls of plain (not `async`) tool functions may run at once; 64 by default. Zero is a start-up
+    /// error.
     ///
-    /// Each such call runs on a thread of its own. One user or machine gets at most half of the
-    /// threads. All callers without a token together get at most a quarter of the threads. Within
-    /// that quarter, the clients in one IPv4 /24 or IPv6 /48 get at most half, and one network (an
-    /// IPv4 address or an IPv6 /64) at most a quarter. Each share is at least one thread. With
-    /// fewer than 4 threads, callers without a token can therefore occupy more than a quarter.
+    /// A call of a plain function runs on a thread of its own. One user or machine gets at most half of the threads.
+    /// All callers without a token together get at most a quarter of the threads. Within that quarter, the clients in
+    /// one IPv4 /24 or IPv6 /48 get at most half, and one network (an IPv4 address or an IPv6 /64) at most a quarter.
+    /// Each share is at least one thread. With fewer than 4 threads, callers without a token can therefore occupy more
+    /// than a quarter.
     ///
     /// A call waits for a thread for at most 5 s, and no longer than the tool's time-out. If the
     /// call gets no thread in that time, the server answers with 503 and `Retry-After`, and the
@@ -217,8 +215,7 @@ impl ServerBuilder {
     /// all clients. The server answers a request beyond the limit with 503 and `Retry-After`.
     ///
     /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below
-    /// `body_limit` is a start-up error, because a body of the longest permitted length could never
-    /// be read.
+    /// `body_limit` is a start-up error, because a body of the permitted length could then be refused.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -240,12 +237,10 @@ impl ServerBuilder {
     /// accepted before. It answers new opaque tokens of the network with 429, because each of them
     /// costs a request to Clerk.
     ///
-    /// A bad token is a token that the issuer never made. A token that the issuer signed or
-    /// confirmed may still be refused: it expired, it names another audience, or its user is
-    /// banned. The server answers such a token with 401 and does not count it, so that its client
-    /// signs in again. The end of a transition
-    /// ([`AudiencePolicy::RequiredAfter`](crate::AudiencePolicy::RequiredAfter)) therefore does not
-    /// lock a network out.
+    /// A bad token is a token that the issuer never made. A token that the issuer signed or confirmed may still be
+    /// refused, because it expired, names another audience, or belongs to a banned user. The server answers this token
+    /// with 401 and does not count it, so that its client signs in again. The end of a transition
+    /// ([`AudiencePolicy::RequiredAfter`](crate::AudiencePolicy::RequiredAfter)) therefore does not lock a network out.
     ///
     /// The network is the network of the peer, the other end of the connection. Behind a proxy all
     /// clients count as one network, unless [`trusted_proxies`](Self::trusted_proxies) names the
@@ -259,12 +254,11 @@ impl ServerBuilder {
     /// default is a tenth of the instance's own rate limit: 100 in production, 10 in development. A
     /// token is new until Clerk has confirmed it to this process.
     ///
-    /// Each network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which
-    /// refills by one request a second. A request to Clerk takes from the bucket while the request
-    /// is in flight. If Clerk confirms the token, the bucket gets the request back. The clients in
-    /// one IPv4 /24 or IPv6 /48 together get at most half of the budget. A request beyond the
-    /// budget waits up to 5 s in a queue of 256 requests; after that the server answers with 503
-    /// and `Retry-After`. With zero the server accepts no new opaque token.
+    /// Each network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which refills by one request a
+    /// second. A request to Clerk takes one request from the bucket while it is in flight. If Clerk confirms the token,
+    /// the bucket gets this request back. The clients in one IPv4 /24 or IPv6 /48 together get at most half of the
+    /// budget. A request beyond the budget waits up to 5 s in a queue of 256 requests. After this time the server
+    /// answers with 503 and `Retry-After`. With zero the server accepts no new opaque token.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn new_opaque_tokens_per_10s(mut self, most: usize) -> Self {
@@ -275,12 +269,11 @@ impl ServerBuilder {
     /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is
     /// half of the instance's own rate limit: 500 in production, 50 in development.
     ///
-    /// A look-up beyond the budget waits up to 30 s, first come first served, in a queue of three
-    /// times this number. A request that needs the look-up waits up to 8 s. After that the server
-    /// answers the request with 503 and `Retry-After`, and the look-up stays in the queue. While
-    /// half of the budget is free, the server refreshes a cached membership that is in use once the
-    /// membership is 20 s old, so that no request waits for the refresh. With zero the server looks
-    /// up no membership, and answers each request that needs a membership with 503.
+    /// A look-up beyond the budget waits up to 30 s in a queue of three times this number, first come first served. A
+    /// request that needs the look-up waits up to 8 s. After this time the server answers the request with 503 and
+    /// `Retry-After`, but the look-up stays in the queue. While half of the budget is free, the server refreshes a
+    /// cached membership that is in use when the membership is 20 s old, so that no request waits for the refresh. With
+    /// zero the server looks up no membership, and answers each request that needs a membership with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {
@@ -309,8 +302,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for
-    /// one tool, and `extend_on_progress` lets a tool that reports progress run longer.
+    /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` sets another time for one tool.
+    /// `extend_on_progress` lets a tool that reports progress run longer.
     ///
     /// After that time the server drops the tool's future, and answers with an `isError` result
     /// that has an error id (`Internal error, reference …`). A prompt and a resource have the same time-out, and answer
@@ -320,8 +313,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the shortest time between two progress messages of a call; 50 ms by default. The
-    /// server sends the newest of the reports within that time. It sends the last report of a call at once.
+    /// Sets the shortest time between two progress messages of a call; 50 ms by default. If a function reports faster,
+    /// the server sends only the newest report. It sends the last report of a call at once.
     ///
     /// [`Context::progress`](crate::Context::progress) reports progress.
     ///
@@ -334,9 +327,10 @@ impl ServerBuilder {
     /// Sets the most entries of a page of `tools/list`, `prompts/list`, `resources/list` and
     /// `resources/templates/list`; 100 by default. Zero is a start-up error.
     ///
-    /// A list with more entries has a `nextCursor`. A cursor is sealed: it is valid for an hour, for the caller and the
-    /// list that it was made for, in the process that made it, and as long as the caller sees the same entries. Any other cursor is answered with
-    /// the JSON-RPC error -32602.
+    /// A list with more entries has a `nextCursor`. A cursor is encrypted and authenticated. It is valid for an hour,
+    /// only for the same caller and the same list, only while the caller sees the same entries, and only in a process
+    /// with the key that made it ([`state_keys`](Self::state_keys)). The server answers any other cursor with the
+    /// JSON-RPC error -32602.
     ///
     /// Source: MCP 2026-07-28, server/utilities/pagination.
     pub fn page_size(mut self, entries: usize) -> Self {
@@ -363,8 +357,8 @@ pub(crate) struct Load {
 }
 
 impl LimitOptions {
-    /// The limits, with a finding for each setting that contradicts another. `connections` is the limit of connections,
-    /// if it is known.
+    /// Returns the limits, with a finding for each setting that contradicts another setting. `connections` is the limit
+    /// of connections, if this limit is known.
     pub(in crate::server) fn resolve(
         &self,
         connections: Option<usize>,
@@ -403,10 +397,9 @@ impl LimitOptions {
         let one = Some(1);
         let at_least_one = "it must be at least 1";
         let at_least_calls =
-            "it must not be less than `calls_in_flight`, which is for one client of the user";
+            "it must not be less than `calls_in_flight`, the limit for one client of the user";
         let at_least_network = "it must not be less than `anonymous_calls_in_flight_per_network`";
-        let at_least_limit =
-            "it must not be less than `body_limit`, or the longest body could never be read";
+        let at_least_limit = "it must not be less than `body_limit`, because the longest body could otherwise never be read";
         let at_least_user = "it must not be less than `body_bytes_in_flight_per_user`";
         let (calls, per_user) = (self.calls, self.calls_per_user);
         let (anonymous, network) = (self.anonymous_calls, self.anonymous_calls_per_network);
@@ -448,8 +441,8 @@ impl LimitOptions {
     }
 }
 
-/// The limit of a part and the limit of the whole. If only one of the two is set, the default of
-/// the other is adjusted so that the part is not larger than the whole.
+/// The limit of a part and the limit of the whole. If only one of the two is set, the default of the other limit is
+/// adjusted so that the part is not larger than the whole.
 fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> (usize, usize) {
     match (part, whole) {
         (Some(part), Some(whole)) => (part, whole),
@@ -459,7 +452,7 @@ fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> 
     }
 }
 
-/// On average 100 calls a second, which is more than a client that a person uses sends.
+/// 100 calls a second on average. A client that a person uses sends fewer calls.
 const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
 const MOST_SUBSCRIPTIONS: usize = 5_000;
 const MIB: usize = 1024 * 1024;

@@ -36,9 +36,9 @@ pub(in crate::server) enum People {
 
 /// The local Clerk.
 impl ServerBuilder {
-    /// Runs a local Clerk inside the process, unless a Clerk instance is configured. An instance is
-    /// configured if the code sets an instance, a key or a Backend API, or if one of the variables
-    /// is set that the guide `local-clerk.md` lists.
+    /// Runs a local Clerk inside the process, unless a Clerk instance is configured. An instance is configured if the
+    /// code sets an instance, a key or a Backend API, or if a variable is set that the guide `local-clerk.md` lists for
+    /// this.
     ///
     /// By default the local Clerk has these people, with roles that are adapted to the served
     /// tools:
@@ -50,23 +50,21 @@ impl ServerBuilder {
     ///   `view`.
     /// - `linus` is a member of no organization.
     ///
-    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory)
-    /// replace them.
+    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory) replace these
+    /// people.
     ///
-    /// The server is registered with the local Clerk as an MCP server, under its canonical URL and
-    /// its other loopback names. The tokens that clients get therefore name the server as their
-    /// audience. The default scopes are the advertised scopes, `openid` and `offline_access`. A
-    /// client that registers itself may ask only for the scopes that it registered with, or for the
-    /// default scopes if it registered without scopes, as at Clerk. If such a client asks for the
-    /// scope of a single tool later, the local Clerk answers with `invalid_scope`, unless
-    /// [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    /// The local Clerk knows the server as a registered MCP server, under its canonical URL and its other loopback
+    /// names. The tokens that clients get therefore name the server as their audience. The default scopes are the
+    /// advertised scopes, `openid` and `offline_access`. A client that registers itself may ask only for the scopes
+    /// that it registered with, or for the default scopes if it registered without scopes, as at Clerk. If such a
+    /// client asks for the scope of a single tool later, the local Clerk answers with `invalid_scope`, unless
+    /// [`scopes_supported`](Self::scopes_supported) advertises this scope.
     ///
-    /// Clients stay signed in over a restart, because the local Clerk stores its port, keys,
-    /// clients and tokens in `target/mcp-auth/<program>.json`, which only its owner can read. It
-    /// does not store people, roles, scopes and the registered server: they come from the code at
-    /// each start. To start afresh, delete the file. A program outside cargo's target directory
-    /// stores no state, and logs that. The variable `MCP_AUTH_EMULATOR_STATE` names another file,
-    /// or is `off`. Tests store no state.
+    /// Clients stay signed in after a restart, because the local Clerk stores its port, keys, clients and tokens in
+    /// `target/mcp-auth/<program>.json`, which only its owner can read. It does not store people, roles, scopes and the
+    /// registered server, which come from the code at each start. To start without the stored data, delete the file. A
+    /// program outside cargo's target directory stores no state, and says so in the log. The variable
+    /// `MCP_AUTH_EMULATOR_STATE` names another file, or is `off`. Tests store no state.
     ///
     /// ```no_run
     /// # async fn example() -> mcp_auth::Result<()> {
@@ -92,10 +90,9 @@ impl ServerBuilder {
     /// [`server!`](crate::server), write `emulator = "clerk.toml"` for a path that is relative to
     /// the directory of the package's `Cargo.toml`.
     ///
-    /// The server reads the file at each start. All people, admins too, have exactly the
-    /// permissions, features and plans that the file gives them. If tools require permissions or
-    /// roles that the file does not define, the log has a warning. The guide `local-clerk.md`
-    /// describes the file.
+    /// The server reads the file at each start. All people, including admins, have exactly the permissions, features
+    /// and plans that the file gives them. If tools require permissions or roles that the file does not define, the log
+    /// has a warning. The guide `local-clerk.md` describes the file.
     ///
     /// ```no_run
     /// # async fn serve() -> mcp_auth::Result<()> {
@@ -163,8 +160,7 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[
 #[derive(Debug, Default)]
 pub(in crate::server) struct LocalClerkChoice {
     pub(in crate::server) runs: bool,
-    /// The settings that name an instance. They are the reason why a requested local Clerk does not
-    /// start.
+    /// The settings that name an instance. Because of them, a local Clerk that the code asks for does not start.
     pub(in crate::server) kept_off_by: Vec<Source>,
 }
 
@@ -183,7 +179,7 @@ impl LocalClerkChoice {
         }
     }
 
-    /// The finding that no setting names an instance.
+    /// Returns the finding that no setting names an instance.
     pub(in crate::server) fn instance_missing(&self, builder: &ServerBuilder) -> Finding {
         let remedy = self.remedy(builder.local_clerk.wanted, cfg!(feature = "emulator"));
         let what = "no Clerk instance is configured";

@@ -1,7 +1,8 @@
-//! The settings of a server. Each file is about one topic: it has the fields, the builder methods
-//! and the environment variables of the topic, and resolves their values.
+//! The settings of a server. Each file is about one topic. It has the fields, the builder methods and the environment
+//! variables of the topic, and resolves their values.
 
 pub(super) mod audience;
+mod audit;
 pub(super) mod clerk;
 mod connections;
 mod limits;
@@ -9,11 +10,13 @@ mod local_clerk;
 mod monitoring;
 mod organizations;
 mod proxies;
+mod revocations;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
 mod sessions;
 mod state_keys;
+pub(super) mod stdio;
 mod tasks;
 pub(super) mod tokens;
 
@@ -21,11 +24,13 @@ use std::fmt;
 
 use crate::identity::OrganizationSources;
 use crate::primitive::{Notifier, PrimitiveInfo, States};
+use crate::tools::{self, ServedTools};
 
 use super::environment::Variable;
 use super::selection::Selection;
 
 pub use audience::AudiencePolicy;
+pub(super) use audit::AuditSettings;
 pub(super) use clerk::ClerkSettings;
 pub(super) use connections::descriptors;
 pub(super) use limits::Load;
@@ -38,17 +43,21 @@ pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
 
 use audience::AudienceOptions;
+use audit::AuditOptions;
 use clerk::ClerkOptions;
 use connections::ConnectionOptions;
 use limits::LimitOptions;
 use local_clerk::LocalClerkOptions;
 use monitoring::MonitoringOptions;
 use proxies::ProxyOptions;
+use revocations::RevocationOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
 use sessions::SessionOptions;
 use state_keys::StateKeyOptions;
+#[cfg(feature = "stdio")]
+use stdio::StdioOptions;
 use tasks::TaskOptions;
 use tokens::TokenOptions;
 
@@ -56,13 +65,16 @@ use tokens::TokenOptions;
 pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     let topics = [
         audience::VARIABLES,
+        audit::VARIABLES,
         clerk::VARIABLES,
         local_clerk::VARIABLES,
         monitoring::VARIABLES,
         proxies::VARIABLES,
+        revocations::VARIABLES,
         serving::VARIABLES,
         state_keys::VARIABLES,
         sessions::VARIABLES,
+        stdio::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -70,11 +82,10 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
 /// Configures a server. [`server!`](crate::server) makes a builder. A setting in code overrides the
 /// environment variable of the same setting.
 ///
-/// The defaults are the strictest settings. Each method that loosens a check has a `Security`
-/// section, and most of these methods begin with `dangerous_`. A method that begins with `without_`
-/// switches off a default. [`build`](Self::build), [`serve`](Self::serve) and
-/// [`start`](Self::start) check all settings; if a setting is wrong, the error names it. An empty
-/// environment variable counts as unset.
+/// The defaults are the strictest settings. Each method that loosens a check has a `Security` section, and most of
+/// these methods begin with `dangerous_`. A method that begins with `without_` turns off a default.
+/// [`build`](Self::build), [`serve`](Self::serve) and [`start`](Self::start) check all settings. If a setting is wrong,
+/// the error names the setting. An empty environment variable counts as unset.
 ///
 /// A server for production, with all settings in code:
 ///
@@ -162,10 +173,14 @@ pub struct ServerBuilder {
     pub(super) sessions: SessionOptions,
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
+    pub(super) revocations: RevocationOptions,
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
+    pub(super) audit: AuditOptions,
     pub(super) schemas: SchemaOptions,
+    #[cfg(feature = "stdio")]
+    pub(super) stdio: StdioOptions,
     pub(super) local_clerk: LocalClerkOptions,
     pub(super) monitoring: MonitoringOptions,
     #[cfg(feature = "testing")]
@@ -193,10 +208,14 @@ impl ServerBuilder {
             sessions: SessionOptions::default(),
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
+            revocations: RevocationOptions::default(),
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
+            audit: AuditOptions::default(),
             schemas: SchemaOptions::default(),
+            #[cfg(feature = "stdio")]
+            stdio: StdioOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             monitoring: MonitoringOptions::default(),
             #[cfg(feature = "testing")]
@@ -213,9 +232,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Returns the handle with which the application tells clients that a resource or a list changed. Call this
-    /// method before the server starts, and pass the handle to the code that publishes, for example a task. A function
-    /// takes `&Notifier` instead.
+    /// Returns the notifier, with which the application notifies clients that a resource or a list changed. Call this
+    /// method before the server starts, and pass the notifier to the code that publishes changes, for example to a
+    /// background task. A function takes `&Notifier` instead.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -238,14 +257,47 @@ impl ServerBuilder {
         self.states.notifier.clone()
     }
 
+    /// Adds the tool `whoami`, which tells callers what the server knows of them: subject, client, scopes, organization with
+    /// role and permissions, and the tools that they may call. Every caller with a token may call it.
+    ///
+    /// If [`dangerous_trust_token_org`](Self::dangerous_trust_token_org) is set, the role and the permissions are not looked
+    /// up for this tool, and the tools that need them are left out.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
+    /// async fn delete_document(id: String) {}
+    ///
+    /// let server = mcp_auth::server!().whoami();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").org("acme").permission("org:documents:delete");
+    /// let answer = ada.call("whoami", json!({})).await;
+    /// let known: serde_json::Value = answer.expect_ok().json();
+    /// assert_eq!(known["subject"], "user_ada");
+    /// assert_eq!(known["organization"]["permissions"], json!(["org:documents:delete"]));
+    /// assert_eq!(known["tools"], json!(["delete_document", "whoami"]));
+    /// # });
+    /// ```
+    pub fn whoami(mut self) -> Self {
+        self.selection.name(tools::MODULE.to_owned());
+        // A second call changes nothing.
+        let _ = self.states.insert(ServedTools::default());
+        self
+    }
+
     /// Serves the tools, prompts and resources of a module and of the modules below it; may be called several times. Write
     /// the module as `module_path!()` returns it, for example `my_app::billing`.
     ///
-    /// If you name a module of the calling package, the server serves only the named modules of
-    /// that package. If you name another crate or a module of it, the server serves what it declares
-    /// too. The argument `tools = […]` of [`server!`](crate::server) has the same effect; in
-    /// addition, the compiler checks its paths, and the crates are linked. A module without a tool
-    /// is a start-up error.
+    /// If you name a module of the calling package, the server serves only the named modules of the package. If you
+    /// name another crate or a module of another crate, the server additionally serves what this crate or module
+    /// declares. The argument `tools = […]` of [`server!`](crate::server) has the same effect. In addition, the
+    /// compiler then checks the paths and links the crates. A module without a tool is a start-up error.
     ///
     /// ```
     /// let billing = mcp_auth::server!().tools_of("my_app::billing").path("/billing");
@@ -264,8 +316,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves only the tools, prompts and resources for which the condition returns `true`. After several calls, all
-    /// conditions must return `true`. If nothing is left, the server does not start.
+    /// Serves only the tools, prompts and resources for which the condition returns `true`. If this method is called
+    /// several times, all conditions must return `true`. If no tool, prompt or resource is left, the server does not
+    /// start.
     ///
     /// A prompt and a resource count as read-only.
     ///
@@ -281,28 +334,28 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the name that clients see (`serverInfo.name`); by default the name of the package.
+    /// Sets the name that clients see (`serverInfo.name`). The default is the name of the package.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Sets the version (`serverInfo.version`); by default the version of the package.
+    /// Sets the version (`serverInfo.version`). The default is the version of the package.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// Sets the title that people see (`serverInfo.title`); by default there is no title.
+    /// Sets the title that people see (`serverInfo.title`). By default there is no title.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets the text that tells the model how to use the server (`instructions` of
-    /// `server/discover` and `initialize`); by default there is no text.
+    /// Sets the text that tells the model how to use the server (`instructions` of `server/discover` and `initialize`).
+    /// By default there is no text.
     ///
-    /// All callers get the same text, whichever tools they may call.
+    /// All callers get the same text, even if they may call different tools.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
         self

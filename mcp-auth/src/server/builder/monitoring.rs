@@ -161,7 +161,7 @@ fn counting(
     };
     let reasons = Reasons {
         denials: &Denied::KINDS,
-        tokens: &TokenError::ALL.map(TokenError::name),
+        tokens: &TokenError::ALL.map(TokenError::reason),
     };
     Metrics::new(build, reasons)
 }

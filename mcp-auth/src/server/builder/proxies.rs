@@ -21,12 +21,12 @@ impl ServerBuilder {
     /// addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`). Default: `MCP_TRUSTED_PROXIES`
     /// (separated by commas). If that variable is unset, the server trusts no proxy.
     ///
-    /// Every limit for networks then counts a request for its client's address instead of the
-    /// proxy's address. The server reads `Forwarded` (RFC 7239) and `X-Forwarded-For` from right to
-    /// left. It skips trusted addresses, and takes the first address that is not trusted as the
-    /// client's address. If it meets an entry that is not an address, it takes the last trusted
-    /// address that it read. If a request has both headers and they name different clients, the
-    /// request counts for the proxy. The server ignores these headers in requests of other peers.
+    /// Every limit for networks then counts a request for the address of its client instead of the address of the
+    /// proxy. The server reads `Forwarded` (RFC 7239) and `X-Forwarded-For` from right to left. It skips trusted
+    /// addresses, and takes the first address that is not trusted as the client's address. If an entry is not an
+    /// address, the server takes the last trusted address before this entry. If a request has both headers and they
+    /// name different clients, the request counts for the proxy. The server ignores these headers in requests of other
+    /// peers.
     ///
     /// Only the limits use the client's address. The headers do not change the URL of the server,
     /// the accepted `Host` and `Origin`, or the rules for loopback.
@@ -43,8 +43,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A client on a trusted address can name any address in its headers, and so evade the limits.
-    /// List only proxies, and no network that also contains clients.
+    /// A client on a trusted address can write any address into its headers, and so evade the limits. List only
+    /// proxies, and no network that also contains clients.
     pub fn trusted_proxies(
         mut self,
         networks: impl IntoIterator<Item = impl Into<String>>,

@@ -7,6 +7,7 @@ use super::ServerBuilder;
 pub(in crate::server) struct SchemaOptions {
     pub(in crate::server) lenient_arguments: bool,
     pub(in crate::server) closed_schemas: bool,
+    pub(in crate::server) confirmation_codes: bool,
 }
 
 impl Default for SchemaOptions {
@@ -14,23 +15,23 @@ impl Default for SchemaOptions {
         Self {
             lenient_arguments: false,
             closed_schemas: true,
+            confirmation_codes: false,
         }
     }
 }
 
 /// The schemas of arguments, and how arguments are read.
 impl ServerBuilder {
-    /// Reads the arguments of every tool leniently: the server converts strings to the type of the
-    /// schema, and ignores arguments that certain clients add. By default it refuses a value that
-    /// does not have the type of the schema, and an argument that is not in the schema.
+    /// Reads the arguments of every tool leniently: the server converts strings to the type of the schema, and ignores
+    /// arguments that certain clients add. Without this setting, the server refuses a value that does not have the type
+    /// of the schema, and an argument that is not in the schema.
     ///
-    /// Use it for clients that write numbers, booleans, lists and objects as strings (`"10"`,
-    /// `"[1, 2]"`), such as Claude Code and some versions of Cursor, and for clients that add
-    /// arguments of their own: n8n (`toolCallId`, `sessionId`, `chatInput`, `action`) and Cline
-    /// (`task_progress`). The server parses a string as JSON if the schema does not permit a
-    /// string, but permits the parsed value. `authorize` and the function see the parsed value. The
-    /// schema does not change. The server counts the changes that it makes to the arguments of each
-    /// tool, and logs the count at most once a minute.
+    /// Use this setting for clients that write numbers, booleans, lists and objects as strings (`"10"`, `"[1, 2]"`),
+    /// such as Claude Code and some versions of Cursor. Also use it for clients that add arguments of their own: n8n
+    /// (`toolCallId`, `sessionId`, `chatInput`, `action`) and Cline (`task_progress`). The server parses a string as
+    /// JSON if the schema does not permit a string, but permits the parsed value. `authorize` and the function get the
+    /// parsed value. The schema does not change. The server counts how often it changed the arguments of each tool, and
+    /// logs the count at most once a minute.
     ///
     /// For one tool, write `lenient` in its attribute.
     ///
@@ -55,9 +56,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`. Use it for clients
-    /// that fail on the keyword, such as clients that use Google's SDK for Python. The server still
-    /// refuses unknown arguments.
+    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`. Use this setting for clients that fail
+    /// on the keyword, such as clients that use Google's SDK for Python. The server still refuses unknown arguments.
     ///
     /// ```
     /// let builder = mcp_auth::server!().without_additional_properties();

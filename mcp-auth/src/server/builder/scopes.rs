@@ -44,13 +44,11 @@ impl Default for ScopeOptions {
 
 /// Scopes, organizations, and the responses to callers who lack them.
 impl ServerBuilder {
-    /// Requires a scope for every request except calls of public tools; may be called several
-    /// times.
+    /// Requires a scope for every request except calls of public tools. May be called several times.
     ///
-    /// The server answers a request without the scope with a 403 challenge. It answers the third
-    /// such call within 5 minutes with an `isError` result instead. A call with a session token
-    /// always gets an `isError` result, because session tokens cannot have scopes. A text that is
-    /// not one scope-token (RFC 6749 §3.3) is a start-up error.
+    /// The server answers a request without the scope with a 403 challenge. The third call without the scope within
+    /// 5 minutes gets an `isError` result instead. A call with a session token always gets an `isError` result, because
+    /// session tokens cannot have scopes. A text that is not one scope-token (RFC 6749 §3.3) is a start-up error.
     ///
     /// ```
     /// # /// Greet.
@@ -78,11 +76,10 @@ impl ServerBuilder {
     /// Lets a scope imply other scopes: a token with the scope counts as a token with the implied
     /// scopes too. The relation is transitive over several calls of this method.
     ///
-    /// Guards, required scopes, challenges, the list of tools, the
-    /// [`AccessMatrix`](crate::AccessMatrix) and [`Caller::has_scope`](crate::Caller::has_scope)
-    /// follow the relation. The authorization server does not know the relation, so a challenge
-    /// asks for the scope that the guard names, and never for a wider scope. A scope that implies
-    /// itself, and a text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
+    /// Guards, required scopes, challenges, the list of tools, the [`AccessMatrix`](crate::AccessMatrix) and
+    /// [`Caller::has_scope`](crate::Caller::has_scope) use this relation. The authorization server does not know the
+    /// relation, so a challenge asks for the scope that the guard names, and never for a wider scope. A scope that
+    /// implies itself, and a text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
     ///
     /// Source: MCP 2026-07-28, basic/authorization: servers account for scope hierarchies.
     ///
@@ -104,12 +101,11 @@ impl ServerBuilder {
 
     /// Sets the scopes that the metadata advertises and the first challenge asks for.
     ///
-    /// The default scopes are `profile`, `email`, the required scopes, and `user:org:read` if a
-    /// tool needs an organization. The server advertises exactly the scopes that are set here.
-    /// `offline_access` among them causes a warning, because a resource server should not ask for
-    /// that scope. It is permitted nevertheless, because some clients refresh their tokens only if
-    /// the scope is advertised. A text that is not one scope-token (RFC 6749 §3.3) is a start-up
-    /// error.
+    /// The default scopes are `profile`, `email`, the required scopes, and `user:org:read` if a tool needs an
+    /// organization. If this method is called, the server advertises exactly the given scopes. `offline_access` among
+    /// them causes a warning, because a resource server should not ask for this scope. The scope is permitted
+    /// nevertheless, because some clients refresh their tokens only if it is advertised. A text that is not one
+    /// scope-token (RFC 6749 §3.3) is a start-up error.
     ///
     /// Clients that register without scopes (Claude, `ChatGPT`) ask for the advertised scopes, but
     /// Clerk permits them only the instance's default scopes. Therefore add every advertised scope,
@@ -127,9 +123,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets `require_org` accept the organization that an OAuth token names, without looking up the
-    /// membership. For a tool that requires a role or a permission, the server still looks up the
-    /// membership.
+    /// Lets `require_org` accept the organization that an OAuth token names, without looking up the membership. If a
+    /// tool requires a role or a permission, the server still looks up the membership.
     ///
     /// ```
     /// # use mcp_auth::Org;
@@ -158,15 +153,15 @@ impl ServerBuilder {
     /// A former member can act in the organization until the token expires, for up to a day after
     /// the membership ended.
     ///
-    /// If [`organization_from`](Self::organization_from) sets a source, this setting has no effect:
-    /// the server then looks up the membership of every organization.
+    /// If [`organization_from`](Self::organization_from) sets a source, this setting has no effect, because the server
+    /// then looks up the membership of every organization.
     pub fn dangerous_trust_token_org(mut self) -> Self {
         self.scopes.trust_token_org = true;
         self
     }
 
-    /// Starts the server although no accepted token can pass some of the guards. Such a guard then
-    /// denies every caller. By default such a guard is a start-up error.
+    /// Starts the server although no accepted token can pass some of the guards. A guard that no token can pass denies
+    /// every caller. By default it is a start-up error.
     ///
     /// No token can pass a guard in these cases:
     ///
@@ -219,9 +214,9 @@ impl ServerBuilder {
     /// (`securitySchemes`), and call the public tools. The server answers a call of a guarded tool
     /// with 401 and a challenge, which makes a client sign in.
     ///
-    /// Use this setting for a server that has public and guarded tools. By default a client must
-    /// sign in before it sees any tool. A signed-in caller sees the tools that they may call, and
-    /// the tools that they could call with more scopes.
+    /// Use this setting for a server that has public and guarded tools. Without this setting a client must sign in
+    /// before it sees any tool. A signed-in caller sees the tools that they may call, and the tools that they could
+    /// call with more scopes.
     ///
     /// ```
     /// /// Tell the time.
@@ -276,9 +271,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge. Use
-    /// it for clients that close the connection on a challenge. Requests other than calls still get
-    /// a challenge if they lack a scope of [`require_scope`](Self::require_scope).
+    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge. Use this setting for
+    /// clients that close the connection when they get a challenge. Requests other than calls still get a challenge if
+    /// they lack a scope of [`require_scope`](Self::require_scope).
     ///
     /// ```
     /// /// Write a document.
@@ -301,16 +296,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read`
-    /// and the other missing scopes. By default the server answers such a call with an `isError`
-    /// result. The server sends the challenge only if the caller's OAuth token lacks
-    /// `user:org:read`, and if the caller meets all requirements of the guard other than scopes and
-    /// the organization.
+    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read` and the other
+    /// missing scopes. By default the response is an `isError` result. The server sends the challenge only if the
+    /// caller's OAuth token lacks `user:org:read`, and if the caller meets all requirements of the guard other than
+    /// scopes and the organization.
     ///
-    /// If the token has the scope but names no organization, the response is still an `isError`
-    /// result, because the user was already asked. The third such call within 5 minutes also gets
-    /// an `isError` result. With [`scope_denials_as_results`](Self::scope_denials_as_results),
-    /// every such call does.
+    /// If the token has the scope but names no organization, the response is still an `isError` result, because the
+    /// user was already asked. The third call without an organization within 5 minutes also gets an `isError` result.
+    /// With [`scope_denials_as_results`](Self::scope_denials_as_results), all calls that lack an organization get an
+    /// `isError` result.
     ///
     /// ```
     /// /// Name the organization.

@@ -52,15 +52,14 @@ impl Default for ServingOptions {
 /// The address, the URL, and the accepted hosts and origins of requests.
 impl ServerBuilder {
     /// Sets the public URL of the endpoint, which is its canonical URL. Default: `MCP_URL`, or
-    /// `http://127.0.0.1:{port}/mcp` if that variable is unset and the server listens on loopback.
-    /// A server that listens on another address does not start without the setting.
+    /// `http://127.0.0.1:{port}/mcp` if that variable is unset and the server listens on loopback. A server that
+    /// listens on another address does not start without this setting.
     ///
-    /// If the URL is an origin without a path, the server appends the endpoint's path. The URL must
-    /// use https; http is permitted on loopback, and inside a private network with
-    /// [`dangerous_http_url`](Self::dangerous_http_url). It must not have a query, a fragment or
-    /// credentials. The metadata names the URL as `resource` (RFC 9728 §2). Tokens must name the
-    /// URL as their audience, unless [`audience`](Self::audience) sets another audience. The server
-    /// never derives the URL from a request.
+    /// If the URL is an origin without a path, the server appends the endpoint's path. The URL must use https; http is
+    /// permitted on loopback, and inside a private network with [`dangerous_http_url`](Self::dangerous_http_url). The
+    /// URL must not have a query, a fragment or credentials. The metadata names the URL as `resource` (RFC 9728 §2).
+    /// Tokens must name the URL as their audience, unless [`audience`](Self::audience) sets another audience. The
+    /// server never derives the URL from a request.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.serving.url = Some(url.into());
         self
@@ -134,17 +133,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the origins of web pages that may call the server, such as `https://app.example.com`.
-    /// Default: `MCP_ALLOWED_ORIGINS` (separated by commas). If that variable is unset, pages on
-    /// loopback may call if the canonical URL is on loopback; otherwise no page may call. The
-    /// server answers a request from any other origin with 403.
+    /// Sets the origins of web pages that may call the server, such as `https://app.example.com`. Default:
+    /// `MCP_ALLOWED_ORIGINS` (separated by commas). If that variable is unset, pages on loopback may call a server
+    /// whose canonical URL is on loopback, and no page may call any other server. The server answers a request from any
+    /// other origin with 403.
     ///
-    /// The server normalises each entry to the form that browsers send: capitals, a default port
-    /// and a final slash make no difference. The server does not start if an entry is empty, lacks
-    /// a scheme, has a path or a wildcard, or is `null`. The origin `null` is forbidden because
-    /// unrelated pages share it, for example all sandboxed frames.
+    /// The server normalises each entry to the form that browsers send: capitals, a default port and a final slash make
+    /// no difference. The server does not start if an entry is empty, lacks a scheme, has a path or a wildcard, or is
+    /// `null`. The origin `null` is forbidden because unrelated pages share this origin, for example all sandboxed
+    /// frames.
     ///
-    /// The list affects browsers only: other clients send no `Origin`.
+    /// The list affects browsers only, because other clients send no `Origin`.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http; RFC 6454 section 6.2.
     pub fn allowed_origins<O: Into<String>>(
@@ -155,15 +154,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the name of the server in its metadata (RFC 9728 `resource_name`); by default the
-    /// title.
+    /// Sets the name of the server in its metadata (RFC 9728 `resource_name`). The default is the title.
     pub fn resource_name(mut self, name: impl Into<String>) -> Self {
         self.serving.resource_name = Some(name.into());
         self
     }
 
-    /// Sets the URL of a page for developers in the metadata (RFC 9728 `resource_documentation`);
-    /// by default the metadata names no page.
+    /// Sets the URL of a page for developers in the metadata (RFC 9728 `resource_documentation`). By default the
+    /// metadata names no page.
     pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
         self.serving.resource_documentation = Some(url.into());
         self
@@ -194,7 +192,7 @@ pub(in crate::server) struct Address {
     pub(in crate::server) port: Setting<u16>,
 }
 
-/// The hosts and origins that settings list; `None` if no setting lists any.
+/// The hosts and origins that settings list. `None` if no setting lists any.
 #[derive(Debug)]
 pub(in crate::server) struct Allowed {
     hosts: Option<Vec<AllowedHost>>,
@@ -226,7 +224,7 @@ impl ServingOptions {
         })
     }
 
-    /// The setting that names the canonical URL.
+    /// Returns the setting that names the canonical URL.
     pub(in crate::server) fn url(&self, env: &Environment<'_>) -> Setting<Option<String>> {
         Setting::text(env, self.url.as_ref(), "url", "MCP_URL")
     }
@@ -286,7 +284,7 @@ impl ServingOptions {
 }
 
 impl Allowed {
-    /// The accepted hosts and origins. By default they follow from the canonical URL.
+    /// Returns the accepted hosts and origins. By default they follow from the canonical URL.
     pub(in crate::server) fn gate(self, canonical: &Canonical) -> Gate {
         let names = || canonical.names().map(|name| name.host()).collect();
         let origins = match self.origins {
@@ -298,8 +296,8 @@ impl Allowed {
     }
 }
 
-/// The path must be written as in a URL, because the server compares it byte for byte with the path
-/// of a request.
+/// Checks that the path is written as in a URL, because the server compares it byte for byte with the path of a
+/// request.
 fn is_written_as_in_url(path: &str) -> bool {
     let url = Url::parse("http://localhost").and_then(|base| base.join(path));
     let is_path =
@@ -317,7 +315,7 @@ pub(super) fn entries<T>(
     let mut entry = |text: &String| match parse(text) {
         Ok(entry) => Some(entry),
         Err(bad) => {
-            // The message leaves out the part before the `@`, which may be a password.
+            // The message leaves out the text before the `@`, which may be a password.
             let value = match text.trim().rsplit_once('@') {
                 Some((_, host)) => format!("…@{host}"),
                 None => text.trim().to_owned(),

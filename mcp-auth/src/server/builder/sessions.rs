@@ -20,13 +20,14 @@ impl ServerBuilder {
     /// second process makes no difference. With sessions, all requests of a session must reach the process that
     /// opened it.
     ///
-    /// `initialize` returns the id of the session in the header `Mcp-Session-Id`. A client that does not send the
-    /// header is served without a session, and so is a client without a token. A session ends with a DELETE, after
-    /// 30 minutes without a request and without an open stream, and after 24 hours. The client then gets a 404, and
-    /// opens a new session.
+    /// `initialize` returns the id of the session in the header `Mcp-Session-Id`. A client that does not send this
+    /// header is served without a session, and so is a client without a token. A session ends with a DELETE, after 30
+    /// minutes without a request and without an open stream, and after 24 hours. A client that uses the session
+    /// afterwards gets a 404, and opens a new session.
     ///
-    /// A principal has at most 16 sessions, a user or machine 64, and the server 10,000. A new session takes the place
-    /// of the session that has been idle for longest. If no session is idle, the client is served without a session.
+    /// A principal (a user or machine with one client in one organization) has at most 16 sessions, a user or machine
+    /// 64, and the server 10,000. At a limit, a new session takes the place of the session that has been idle for
+    /// longest. If no session is idle, the client is served without a session.
     ///
     /// ```
     /// let builder = mcp_auth::server!().legacy_sessions();
@@ -36,8 +37,8 @@ impl ServerBuilder {
     /// # Security
     ///
     /// A session is no authentication: the token of each request decides. A session belongs to the principal that
-    /// opened it (issuer, kind of token, subject, client and organization). For every other caller, the id of the
-    /// session does not exist.
+    /// opened it (issuer, kind of token, subject, client and organization). For every other caller the session does not
+    /// exist.
     ///
     /// Source: MCP 2025-11-25, basic/transports, session management.
     pub fn legacy_sessions(mut self) -> Self {

@@ -1,4 +1,4 @@
-//! The keys that seal the state of questions and the cursors of lists.
+//! The keys that encrypt and authenticate the state of questions and the cursors of lists.
 
 use std::sync::Arc;
 
@@ -24,22 +24,23 @@ pub(in crate::server) struct StateKeyOptions {
     single_process: bool,
 }
 
-/// The keys of a server. `None` stands for a random key.
+/// The keys of a server. `None` means that the server makes a random key.
 pub(in crate::server) struct StateKeys(pub(in crate::server) Option<Vec<StateKey>>);
 
-/// The key that seals what clients keep for the server.
+/// The keys for the data that clients keep for the server.
 impl ServerBuilder {
-    /// Sets the keys that seal the state of a call that waits for a person, and the cursors of lists. A key is
-    /// 32 random bytes in Base64, as `openssl rand -base64 32` prints them. Default: `MCP_AUTH_STATE_KEYS`
-    /// (separated by commas). If that variable is unset, the server makes a random key when it starts.
+    /// Sets the keys that encrypt and authenticate the state of a call that waits for a person, and the cursors of
+    /// lists. A key is 32 random bytes in Base64, as `openssl rand -base64 32` prints them. Default:
+    /// `MCP_AUTH_STATE_KEYS` (separated by commas). If that variable is unset, the server makes a random key when it
+    /// starts.
     ///
-    /// With a random key, a restart ends every call that waits for a person, and only the process that asked
-    /// the question can take the answer. Give all processes of one server the same keys, so that each process can
-    /// continue what another process began.
+    /// With a random key, a restart ends every call that waits for a person, and only the process that asked the
+    /// question can take the answer. Give all processes of one server the same keys, so that each process can continue
+    /// a call that another process began.
     ///
-    /// The first key seals, and every key opens. To replace a key, first add the new key at the end of the list on
-    /// all processes. Then move it to the front on all processes. After an hour no text that the old key sealed is
-    /// valid, and the old key can be removed. At most 8 keys are accepted.
+    /// The server encrypts with the first key, and can decrypt with every key. To replace a key, first add the new key
+    /// at the end of the list on all processes. Then move the new key to the front on all processes. After an hour no
+    /// text of the old key is valid, and the old key can be removed. At most 8 keys are accepted.
     ///
     /// A key that is not 32 bytes in Base64, a repeated key and an empty list are start-up errors. No message
     /// contains a key.
@@ -59,24 +60,66 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the store in which all processes of this server remember used confirmations. Default: each process
-    /// remembers its own.
+    /// Sets the store in which all processes of this server remember used confirmations. By default each process
+    /// remembers its own confirmations.
     ///
     /// A server with [`state_keys`](Self::state_keys) and a tool with `confirm` does not start without a store, because
-    /// another process with the same keys would accept a confirmation a second time. If there is only one process, say so
-    /// with [`single_process`](Self::single_process).
+    /// another process with the same keys would accept a confirmation a second time. If there is only one process, call
+    /// [`single_process`](Self::single_process) instead.
     pub fn confirmation_store(mut self, store: impl ConfirmationStore) -> Self {
         self.state_keys.store = Some(Arc::new(store));
         self
     }
 
-    /// States that no other process of this server runs at the same time, so that the server may remember used
-    /// confirmations by itself. Only a server with [`state_keys`](Self::state_keys) and a tool with `confirm` needs this
-    /// statement.
+    /// Lets a client that cannot ask a person confirm a call of a tool with `confirm` in a second call. By default such
+    /// a call is refused.
+    ///
+    /// The first call does not run the tool. Its result is an error with the question and a code. The client calls
+    /// again with the same arguments and the argument `confirmation_code`, which the server adds to the schema of each tool with
+    /// `confirm`. A code is valid for five minutes, for one call, and only for the same caller with the same client and
+    /// organization, the same tool and the same arguments. Programs find the question and the code in the `_meta` of the
+    /// result, in the member `mcp-auth-rs/confirmation`.
+    ///
+    /// A client that can ask a person is still asked, and a code of this client has no effect. A tool with `confirm` and an
+    /// argument `confirmation_code` of its own keeps the server from starting.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::mcp_tool;
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_tool(confirm = "Delete {id}?", destructive)]
+    /// async fn delete(id: String) -> String { format!("Deleted {id}") }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().allow_confirmation_codes());
+    /// let ada = server.user("ada");
+    /// let answer = ada.call("delete", json!({ "id": "d1" })).await;
+    /// answer.expect_not_run();
+    /// assert_eq!(answer.questions()[0]["message"], "Delete d1?");
+    /// let code = answer.confirmation_code().unwrap();
+    /// let answer = ada.call("delete", json!({ "id": "d1", "confirmation_code": code })).await;
+    /// assert_eq!(answer.expect_ok().text(), "Deleted d1");
+    /// # });
+    /// ```
     ///
     /// # Security
     ///
-    /// If another process with the same keys runs all the same, a confirmed call can run once at each process. After a
+    /// The model gets the question and the code, so a model can confirm for itself without asking anybody. The second
+    /// call shows that the model read the question, and not that a person agreed.
+    pub fn allow_confirmation_codes(mut self) -> Self {
+        self.schemas.confirmation_codes = true;
+        self
+    }
+
+    /// States that no other process of this server runs at the same time, so that the server may remember used
+    /// confirmations in its memory. Only a server with [`state_keys`](Self::state_keys) and a tool with `confirm` needs
+    /// this statement.
+    ///
+    /// # Security
+    ///
+    /// If another process with the same keys nevertheless runs, a confirmed call can run once in each process. After a
     /// restart, an agreement of the last ten minutes can be used once more.
     pub fn single_process(mut self) -> Self {
         self.state_keys.single_process = true;
@@ -87,7 +130,7 @@ impl ServerBuilder {
 pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_server("MCP_AUTH_STATE_KEYS")];
 
 impl StateKeyOptions {
-    /// The finding about a server whose processes would each accept the same confirmation.
+    /// Returns the finding about a server whose processes would each accept the same confirmation.
     pub(in crate::server) fn check(
         &self,
         keys: &StateKeys,
@@ -134,7 +177,7 @@ impl StateKeyOptions {
     }
 }
 
-/// The finding does not show the value, because the value is a secret.
+/// The finding does not contain the value, because the value is a secret.
 fn invalid(source: Source, what: &str) -> Finding {
     Finding::new(&codes::STATE_KEYS_INVALID, format!("{source} {what}"))
         .remedy_is("make a key with `openssl rand -base64 32`, and separate keys by commas")

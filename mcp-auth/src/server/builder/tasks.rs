@@ -27,8 +27,8 @@ impl Default for TaskOptions {
 
 /// Tasks.
 impl ServerBuilder {
-    /// Sets the store that keeps tasks: calls of tools with `task`. Default: the memory of the process, so that a restart
-    /// loses the tasks and their results.
+    /// Sets the store that keeps tasks: calls of tools with `task`. By default the server keeps tasks in the memory of
+    /// the process, so a restart loses the tasks and their results.
     ///
     /// [`TaskStore`] has an example.
     pub fn task_store(mut self, store: impl TaskStore) -> Self {
@@ -36,11 +36,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a task is kept after its last change; one hour by default. After that time the server answers
-    /// requests for the task as if the task had never existed. A task changes when it ends, when it waits for answers, and
-    /// when it continues.
+    /// Sets how long a task is kept after its last change; one hour by default. After this time the server answers
+    /// requests for the task as if the task had never existed. A task changes when it ends, when it waits for answers,
+    /// and when it continues.
     ///
-    /// The time is also the time-out of a task whose tool has no `timeout`.
+    /// This time is also the time-out of a task whose tool has no `timeout`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -55,11 +55,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many tasks the server keeps in memory for one principal, a user with one client in one organization; 100
-    /// by default. A task counts until it expires. The server answers a call beyond the limit with an `isError` result.
+    /// Sets how many tasks the server keeps in memory for one principal (a user with one client in one organization);
+    /// 100 by default. A task counts until it expires. The server answers a call beyond the limit with an `isError`
+    /// result.
     ///
-    /// The server keeps at most 50,000 tasks in memory, of together 64 MiB. One principal gets at most an eighth of the
-    /// memory. With a [`task_store`](Self::task_store) the limits are up to the store.
+    /// The server keeps at most 50,000 tasks in memory, with a total size of at most 64 MiB. One principal gets at most
+    /// an eighth of this memory. With a [`task_store`](Self::task_store) only the store sets limits.
     pub fn tasks_per_caller(mut self, most: usize) -> Self {
         self.tasks.per_caller = most;
         self
@@ -69,7 +70,8 @@ impl ServerBuilder {
 impl TaskOptions {
     pub(in crate::server) fn tasks(self, clock: &Arc<dyn Clock>) -> RunningTasks {
         let in_memory = || Arc::new(TasksInMemory::new(Arc::clone(clock), self.per_caller));
+        let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| in_memory());
-        RunningTasks::new(store, self.ttl)
+        RunningTasks::new(store, is_shared, self.ttl)
     }
 }

@@ -42,9 +42,8 @@ impl Default for TokenOptions {
 
 /// The kinds of tokens that are accepted.
 impl ServerBuilder {
-    /// Accepts Clerk session tokens that were issued to pages of these origins:
-    /// [`AuthorizedParties::only`] lists the origins, and [`AuthorizedParties::any`] accepts all of
-    /// them. By default the server accepts no session tokens.
+    /// Accepts Clerk session tokens that were issued to pages of these origins. [`AuthorizedParties::only`] lists the
+    /// origins, and [`AuthorizedParties::any`] accepts all origins. By default the server accepts no session tokens.
     ///
     /// A session token contains the organization, the role and the permissions of its user. Only
     /// session tokens can contain features, plans and reverifications. Session tokens have no
@@ -100,11 +99,10 @@ impl ServerBuilder {
 
     /// Accepts M2M tokens that are meant for this server's machine, both JWTs and opaque tokens.
     ///
-    /// Set [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) to
-    /// say which machine this server is. If neither is set, the server does not start. With a local
-    /// Clerk, however, neither is needed: the machine is then `mch_mcp`. A machine that calls is
-    /// not a user, and has no organization and no scopes. It can call only tools that require none
-    /// of these.
+    /// Set [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) to say which machine
+    /// this server is. If neither is set, the server does not start, except with a local Clerk, for which the machine
+    /// is `mch_mcp`. A machine that calls is not a user, and has no organization and no scopes. It can call only tools
+    /// that require no user, no organization and no scopes.
     ///
     /// ```
     /// use mcp_auth::Caller;
@@ -129,9 +127,8 @@ impl ServerBuilder {
     /// [`ApiKeyScopes::any_key`] accepts all keys of the instance. By default the server accepts no
     /// API keys.
     ///
-    /// An API key acts for the user or the organization that it belongs to. The server verifies API
-    /// keys at the Backend API, so it does not start without a secret key. It refuses a revoked key
-    /// within 60 seconds.
+    /// An API key acts for the user or the organization that owns it. The server verifies API keys at the Backend API,
+    /// so it does not start without a secret key. The server refuses a revoked key within 60 seconds.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -146,10 +143,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long the server caches a verified JWT; by default until the JWT expires.
+    /// Sets how long the server caches a verified JWT. By default the server caches it until the JWT expires.
     ///
-    /// For a cached JWT too, the server checks on every request that the JWT has not expired and
-    /// that the issuer still publishes its key.
+    /// On every request, the server also checks for a cached JWT that the JWT has not expired and that the issuer still
+    /// publishes its key.
     ///
     /// ```
     /// use std::time::Duration;
@@ -175,9 +172,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers 401 to users who are banned, locked or deleted. A token does not show that, so the
-    /// server looks up each user at Clerk every 60 seconds. It needs the secret key for that, and
-    /// does not start without one. While Clerk does not answer, the server answers users with 503.
+    /// Answers 401 to users who are banned, locked or deleted. A token does not show this, so the server looks up each
+    /// user at Clerk every 60 seconds. The look-up needs the secret key, so the server does not start without a secret
+    /// key. While Clerk does not answer, the server answers users with 503.
     ///
     /// ```
     /// let builder = mcp_auth::server!().check_users();
@@ -201,8 +198,7 @@ pub(in crate::server) struct HeldKeys {
 }
 
 impl HeldKeys {
-    /// Finds the keys that are set in code and in the environment. A local Clerk counts as a secret
-    /// key.
+    /// Finds the keys that are set in code and in the environment. A local Clerk counts as a secret key.
     pub(in crate::server) fn of(
         builder: &ServerBuilder,
         env: &Environment<'_>,
@@ -216,8 +212,8 @@ impl HeldKeys {
     }
 }
 
-/// Sets the accepted kinds of tokens and their rules. A kind whose settings have a finding stays
-/// accepted, so that no guard seems unsatisfiable because of that finding.
+/// Sets the accepted kinds of tokens and their rules. A kind whose settings have a finding stays accepted, so that the
+/// finding does not make guards seem unsatisfiable.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,
@@ -243,7 +239,7 @@ pub(in crate::server) fn resolve(
     }
     policy.machine = machine(builder, env, keys, findings);
     if let Some(required) = &options.api_keys {
-        // An empty list must not admit every key of the instance.
+        // An empty list must not accept every key of the instance.
         if required.0.as_ref().is_some_and(Vec::is_empty) {
             let what = "`api_keys(ApiKeyScopes::all_of([]))` names no scope";
             let remedy =
@@ -298,8 +294,8 @@ fn machine(
     Some(findings.note(machine).unwrap_or(Machine::Unnamed))
 }
 
-/// The id of the machine that represents this server. With a local Clerk it is the default machine,
-/// unless a setting names another machine.
+/// Returns the id of the machine that represents this server. With a local Clerk this is the default machine, unless a
+/// setting names another machine.
 pub(in crate::server) fn machine_id(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -312,7 +308,7 @@ pub(in crate::server) fn machine_id(
         .or_else(|| has_local_clerk.then(|| LOCAL_MACHINE.to_owned()));
     match id {
         Some(id) if id.strip_prefix("mch_").is_none_or(str::is_empty) => {
-            // The value is not repeated: it may be a secret key.
+            // The finding does not contain the value, which may be a secret key.
             let what = format!("{source} is not a machine's id, which begins `mch_`");
             Err(Finding::new(&codes::MACHINE_ID_INVALID, what).remedy_is(COPY_MACHINE))
         }

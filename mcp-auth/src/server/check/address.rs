@@ -8,8 +8,8 @@ use super::super::codes;
 use super::super::environment::Environment;
 use super::super::finding::Finding;
 
-/// Compares the canonical URL of a server that listens itself with its address. Does not compare
-/// port 0, because the system has not chosen a port yet.
+/// Compares the canonical URL with the address of a server that listens itself. Does not compare port 0, because the
+/// system has not chosen a port yet.
 pub(in super::super) fn address(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -25,7 +25,7 @@ pub(in super::super) fn address(
         (true, false) => findings.push(
             Finding::new(
                 &codes::URL_ON_LOOPBACK,
-                format!("the server listens on {host}, but calls itself {url}"),
+                format!("the server listens on {host}, but its URL is {url}"),
             )
             .remedy_is(format!(
                 "set {url_setting} to the public https URL, or {host_setting} to 127.0.0.1"
@@ -34,7 +34,7 @@ pub(in super::super) fn address(
         (false, true) => findings.push(
             Finding::new(
                 &codes::LISTENS_ON_LOOPBACK,
-                format!("the server listens on {host} only, and calls itself {url}"),
+                format!("the server listens on {host} only, and its URL is {url}"),
             )
             .remedy_is(format!(
                 "without a proxy or a tunnel, set {host_setting} to 0.0.0.0"
@@ -43,7 +43,7 @@ pub(in super::super) fn address(
         (true, true) if port != 0 && canonical.port() != Some(port) => findings.push(
             Finding::new(
                 &codes::PORT_DIFFERS,
-                format!("the server listens on port {port}, but calls itself {url}"),
+                format!("the server listens on port {port}, but its URL is {url}"),
             )
             .remedy_is(format!("make {url_setting} and {port_setting} agree")),
         ),
@@ -55,7 +55,7 @@ pub(in super::super) fn address(
             true => &codes::PATH_REWRITTEN,
             false => &codes::PATH_DIFFERS,
         };
-        let what = format!("the endpoint is served at {path}, but calls itself {url}");
+        let what = format!("the endpoint is served at {path}, but its URL is {url}");
         let of_url = canonical.path();
         let remedy = format!("set `path` to {of_url}, unless a proxy rewrites the path");
         findings.push(Finding::new(code, what).remedy_is(remedy));

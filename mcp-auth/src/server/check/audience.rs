@@ -8,8 +8,7 @@ use super::super::date::day_of;
 use super::super::finding::{Finding, counted};
 use super::config::Config;
 
-/// The findings that say how tokens get the required audience, and how long a transition still
-/// lasts.
+/// Returns the findings that say how tokens get the required audience, and how long a transition still lasts.
 ///
 /// Source: <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>, "Configure Clerk for your MCP
 /// server".
@@ -27,8 +26,8 @@ pub(super) fn audience(config: &Config<'_>) -> Vec<Finding> {
     }
 }
 
-/// The finding that the server must be registered with the instance. No API shows whether it is
-/// registered. A server is always registered with its local Clerk.
+/// Returns the finding that the server must be registered with the instance. No API of Clerk shows whether the server
+/// is registered. A local Clerk always knows its server.
 fn registered(config: &Config<'_>) -> Option<Finding> {
     let url = config.policy().audience.accepted.first()?;
     if config.is_local() {
@@ -44,8 +43,8 @@ fn registered(config: &Config<'_>) -> Option<Finding> {
     }
     let what = format!("OAuth access tokens must name {url} as their audience");
     let remedy = format!(
-        "in the dashboard, under Agents, MCP servers, add exactly {url}; users who connected \
-         before that have to connect again"
+        "in the dashboard, under Agents, MCP servers, add exactly {url}; users who connected before must connect \
+         again"
     );
     Some(Finding::new(&codes::AUDIENCE_REGISTRATION, what).remedy_is(remedy))
 }

@@ -1,4 +1,4 @@
-//! The configuration that the responses of a Clerk instance are compared with.
+//! The configuration with which the responses of a Clerk instance are compared.
 
 use crate::http::Canonical;
 use crate::identity::TokenPolicy;
@@ -7,7 +7,7 @@ use crate::primitive::Registry;
 use super::super::builder::ClerkSettings;
 use super::super::resolve::Resolved;
 
-/// The configuration that the responses of a Clerk instance are compared with.
+/// The configuration with which the responses of a Clerk instance are compared.
 pub(super) struct Config<'a> {
     pub(super) resolved: &'a Resolved,
     pub(super) clerk: &'a ClerkSettings,
@@ -50,12 +50,12 @@ impl<'a> Config<'a> {
         self.clerk.frontend.value.is_local()
     }
 
-    /// The instruction to change something in the dashboard. For a local Clerk, which has no
-    /// dashboard, the text says so.
+    /// Returns the instruction to change a setting in the dashboard. For a local Clerk, which has no dashboard, the
+    /// text says so.
     pub(super) fn dashboard(&self, what: &str) -> String {
         match self.is_local() {
             true => format!(
-                "change the local Clerk, if it matters there; at Clerk, in the dashboard, {what}"
+                "if this matters for the local Clerk, change its settings; at Clerk, in the dashboard, {what}"
             ),
             false => format!("in the dashboard, {what}"),
         }

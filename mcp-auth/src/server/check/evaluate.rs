@@ -43,9 +43,8 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings
 }
 
-/// If the issuer's metadata names another URL, the configuration is wrong, so the finding is fatal.
-/// If the issuer does not answer, it may still answer before the first request, so that finding is
-/// not fatal.
+/// The finding about an issuer whose metadata names another URL is fatal, because the configuration is wrong. The finding
+/// about an issuer that does not answer is not fatal, because the issuer may still answer before the first request.
 fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     let expected = &*config.policy().issuer;
     let setting = config.clerk.frontend.source;
@@ -61,7 +60,9 @@ fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     };
     let found = metadata.issuer();
     if found == Some(expected) {
-        return findings.pass(format!("the issuer answers, and calls itself {expected}"));
+        return findings.pass(format!(
+            "the issuer answers, and its metadata names {expected}"
+        ));
     }
     let what = format!(
         "the issuer at {expected} calls itself {}",
@@ -130,7 +131,7 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
         SecretKeyCheck::OtherInstance => {
             let than = match clerk.jwt_key.value {
                 Some(_) => clerk.jwt_key.source.to_string(),
-                None => "the one that issues the tokens".to_owned(),
+                None => "the tokens".to_owned(),
             };
             let what = format!("{setting} belongs to another instance than {than}");
             Finding::new(&codes::SECRET_KEY_OF_OTHER_INSTANCE, what)
@@ -152,8 +153,8 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
     });
 }
 
-/// Checks the server's machine. An M2M token names the machines that it is meant for. With a
-/// machine's key, Clerk confirms only tokens that are meant for that machine.
+/// Checks the server's machine. An M2M token names the machines for which it is meant. With a machine's key, Clerk
+/// confirms only tokens that are meant for the machine.
 fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
     let key_setting = config.clerk.machine_key.source;
     let id_setting = config.resolved.settings.machine_id;
@@ -209,7 +210,7 @@ fn development_instance(config: &Config<'_>) -> Option<Finding> {
     })
 }
 
-/// The finding that `what` could not be read from the instance.
+/// Returns the finding that `what` could not be read from the instance.
 pub(super) fn unreadable(what: &str) -> Finding {
     let what = format!("the instance's {what} could not be read");
     let remedy = "try again, or look at the dashboard";

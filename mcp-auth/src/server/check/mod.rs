@@ -1,6 +1,7 @@
 //! Checks a configuration and its Clerk instance. `MCP_AUTH=check` prints the findings, and a start
 //! logs them.
 
+mod access;
 mod address;
 mod audience;
 mod config;
@@ -28,7 +29,9 @@ use super::finding::{CheckReport, Finding};
 use super::log;
 use super::resolve::{Purpose, Resolved, resolve};
 use super::runtime::{clock, io_thread};
+use super::start;
 
+use self::access::access;
 use self::config::Config;
 use self::evaluate::evaluate;
 use self::probe::Probe;
@@ -42,6 +45,10 @@ pub(super) use self::schemas::schemas;
 pub(super) async fn check(builder: ServerBuilder, env: Environment<'_>) -> CheckReport {
     let mut resolved = resolve(builder, &env, Purpose::Check).await;
     resolved.findings.extend(log::mistake(&env));
+    // Without a matrix there is a fatal finding already.
+    if let Ok(matrix) = start::matrix(&resolved.builder, &env) {
+        access(&matrix, &env, &mut resolved.findings);
+    }
     let builder = &resolved.builder;
     let title = format!("{} {}", builder.name, builder.version);
     let subject = match ask(&mut resolved).await {
@@ -74,9 +81,8 @@ async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Queries the instance, and adds the findings about its responses. Also fetches the issuer's keys,
-/// so that the first request does not wait for them. With `everything`, queries also what a start
-/// does not need.
+/// Queries the instance, and adds the findings about its responses. Also fetches the issuer's keys, so that the first
+/// request does not wait for the keys. With `everything`, also makes the queries that a start does not need.
 pub(super) async fn probe(
     resolved: &mut Resolved,
     settings: &ClerkSettings,

@@ -7,9 +7,9 @@ use crate::primitive::Registry;
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// If a tool needs an organization and `organization_from` is set, returns a note that names the
-/// sources and their purposes. A tool that needs an organization denies every OAuth caller whose
-/// organization no source names.
+/// If a tool needs an organization and `organization_from` is set, returns a note that names the sources and their
+/// purposes. Without a source, a tool that needs an organization denies every OAuth caller whose token names no
+/// organization.
 pub(in super::super) fn organizations(
     sources: OrganizationSources,
     policy: &TokenPolicy,

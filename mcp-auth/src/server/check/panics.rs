@@ -3,7 +3,7 @@
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// Finds a program that was built to abort on a panic. In such a program, a panic in one tool ends
+/// Finds a program that was built to abort on a panic. In this program, a panic in one tool ends
 /// the whole server.
 pub(in super::super) fn panics() -> Option<Finding> {
     cfg!(panic = "abort").then(|| {

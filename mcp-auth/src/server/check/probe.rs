@@ -29,9 +29,9 @@ pub(super) enum PublishedKeys {
 }
 
 impl Probe {
-    /// Sends all requests at the same time, so that a slow Clerk delays the start by at most the 5
-    /// seconds of one request. A server with a configured public key may be unable to reach the
-    /// issuer, so it sends requests to the issuer only with `everything`.
+    /// Sends all requests at the same time, so that a slow Clerk delays the start by at most the 5 seconds of one
+    /// request. A server with a configured public key may be unable to reach the issuer, so its start sends no requests
+    /// to the issuer. With `everything` it sends them.
     pub(super) async fn send(clerk: &Clerk, has_jwt_key: bool, everything: bool) -> Self {
         let frontend = async {
             if has_jwt_key && !everything {

@@ -36,8 +36,8 @@ pub(super) fn settings(
     }
 }
 
-/// Checks in which ways a client can get a client id. Uses the settings of the instance, or its
-/// metadata if the settings are unknown.
+/// Checks how a client can get a client id. Uses the settings of the instance, or its metadata if the settings are
+/// unknown.
 pub(super) fn registration(
     metadata: Option<&Document>,
     settings: Option<&OauthSettings>,
@@ -85,9 +85,8 @@ pub(super) fn registration(
     findings.pass(format!("clients can register {ways}"));
 }
 
-/// Finds scopes of tools that a client that registered itself cannot ask for later. Such a client
-/// may ask only for the scopes that it registered with. If it registered without scopes, it may ask
-/// only for the default scopes.
+/// Finds scopes of tools for which a client that registered itself cannot ask later. Such a client may ask only for the
+/// scopes with which it registered. If it registered without scopes, it may ask only for the default scopes.
 ///
 /// Source:
 /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.

@@ -16,8 +16,8 @@ use super::evaluate::unreadable;
 /// Required names, each with the tools and modules that require it.
 pub(super) type Required = BTreeMap<String, Vec<String>>;
 
-/// Finds required scopes that the issuer does not advertise. A client that is challenged for a
-/// scope asks the issuer for it.
+/// Finds required scopes that the issuer does not advertise. After a challenge for a scope, a client asks the issuer
+/// for this scope.
 ///
 /// Source: MCP 2026-07-28, basic/authorization.
 pub(super) fn scopes(metadata: &Document, config: &Config<'_>) -> Vec<Finding> {
@@ -134,7 +134,7 @@ fn accepts_oauth(guard: &Guard) -> bool {
     })
 }
 
-/// The names that `name` returns for the requirements of the guards that `guards` selects.
+/// Returns the names that `name` finds in the requirements of the guards that `guards` selects.
 fn required(
     config: &Config<'_>,
     guards: impl Fn(&Guard) -> bool,
@@ -159,7 +159,7 @@ fn required(
     required
 }
 
-/// The names with their tools, for example: `documents:write` (save, share), `billing` (every tool)
+/// Writes the names with their tools, for example: `documents:write` (save, share), `billing` (every tool)
 pub(super) fn listed(required: &Required) -> String {
     let one = |(name, tools): (&String, &Vec<String>)| format!("`{name}` ({})", tools.join(", "));
     required.iter().map(one).collect::<Vec<_>>().join(", ")

@@ -1,8 +1,10 @@
 //! The access matrix: the decisions of the guards of the served tools for sample callers.
 //!
-//! The guards decide as for a real call. A sample caller is only a [`TokenFacts`], with which no
-//! tool can be called.
+//! The guards decide as for a real call. A sample caller is only a [`TokenFacts`] value, with which no tool can be
+//! called.
 
+mod explain;
+mod recorded;
 mod render;
 mod sample_caller;
 
@@ -13,6 +15,7 @@ use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, Token
 use crate::primitive::{AccessRule, PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
+pub(super) use self::recorded::Recorded;
 pub use self::sample_caller::SampleCaller;
 
 use self::render::Limits;
@@ -24,10 +27,9 @@ use self::sample_caller::of_each_kind;
 /// The tools come first, sorted by name. Then come the prompts, also sorted by name, and then the
 /// resources and resource templates, sorted by URI.
 ///
-/// [`Server::matrix`](crate::Server::matrix) and, in tests,
-/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return the matrix, and a server that
-/// is started with `MCP_AUTH=tools` prints it. Keep the printed matrix under version control. When
-/// a guard changes so that it admits more callers, the diff then shows that.
+/// [`Server::matrix`](crate::Server::matrix) and, in tests, [`TestServer::matrix`](crate::testing::TestServer::matrix)
+/// return the matrix, and a server that is started with `MCP_AUTH=tools` prints it. Keep the printed matrix under
+/// version control. When a guard changes so that it admits more callers, the diff of the matrix shows this.
 ///
 /// Every matrix has a column for a caller without a token, and columns for each accepted kind of
 /// token: a signed-in person, a person who acts in an organization, a machine, an API key of a
@@ -35,16 +37,14 @@ use self::sample_caller::of_each_kind;
 /// [`caller`](Self::caller) an application adds its own columns.
 ///
 /// A cell is `yes` or `no`, `if policy` when a [`Policy`](crate::Policy) decides, or `if` when the tool's own
-/// `authorize` decides. No policy is asked about the callers of a matrix, because they have no token. In the columns that
-/// every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
-/// such as `with permission` means that the caller may call if they also have the permission that
-/// the guard requires. The callers that an application adds have exactly the claims that the
-/// application gives them, so their cells never say `with`. The column `requires` shows the guard. A requirement
-/// that [`module_guard!`](crate::module_guard) states has the module after it, as in `organization (module
-/// shop::billing)`.
-/// The column `scopes` shows the scopes that a client must ask for, as `securitySchemes` in
-/// `tools/list` names them. If a tool declares a `rate` or a `concurrency`, the last columns show
-/// it.
+/// `authorize` decides. Policies are not asked about the callers of a matrix, because these callers have no token. In
+/// the columns that every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
+/// such as `with permission` means that the caller may call the tool if they also have the permission that the guard
+/// requires. The callers that an application adds have exactly the claims that the application gives them, so their
+/// cells never say `with`. The column `requires` shows the guard. If [`module_guard!`](crate::module_guard) states a
+/// requirement, the module follows the requirement, as in `organization (module shop::billing)`. The column `scopes`
+/// shows the scopes that a client must ask for, as `securitySchemes` in `tools/list` names them. If a tool declares a
+/// `rate` or a `concurrency`, the last columns show these limits.
 ///
 /// ```standalone_crate
 /// # #[cfg(feature = "testing")] {
@@ -68,7 +68,7 @@ use self::sample_caller::of_each_kind;
 /// delete_document  no         no         with permission     yes        organization, permission org:documents:delete  user:org:read
 /// time             yes        yes        yes                 yes        public                                         no token
 ///
-/// with …: a caller who also has what `requires` names may call
+/// with …: a caller who also has the claims in `requires` may call
 ///
 /// Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 /// "
@@ -101,12 +101,12 @@ pub struct AccessMatrix {
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Item {
     pub(in crate::server) kind: PrimitiveKind,
-    /// The name; of a resource the URI, or its template.
+    /// The name of a tool or prompt. For a resource, the URI or the template.
     pub(in crate::server) name: String,
     pub(in crate::server) access: AccessRule,
 }
 
-/// The kinds of tokens that a server accepts.
+/// The kinds of tokens that the server accepts.
 #[derive(Clone, Copy, Debug)]
 struct Accepts {
     oauth: bool,
@@ -172,7 +172,7 @@ impl AccessMatrix {
         }
     }
 
-    /// The matrix of a server that cannot get roles and permissions.
+    /// Makes the matrix of a server that cannot get roles and permissions.
     pub(in crate::server) fn without_memberships(self) -> Self {
         Self {
             knows_memberships: false,
@@ -180,7 +180,7 @@ impl AccessMatrix {
         }
     }
 
-    /// The matrix of a server that gets memberships only from session tokens.
+    /// Makes the matrix of a server that gets memberships only from session tokens.
     pub(in crate::server) fn without_look_ups(self) -> Self {
         Self {
             looks_up: false,
@@ -234,10 +234,10 @@ impl AccessMatrix {
         self
     }
 
-    /// The kinds of claims that a caller without further claims also needs to pass a guard, for
-    /// example `permission` or `permission or role`. `policy` stands for the consent of a policy. Empty
-    /// if nothing helps. A caller that the application added has all its claims, so it can lack only
-    /// the consent of a policy.
+    /// Returns the kinds of claims that a caller without further claims also needs to pass a guard, for example
+    /// `permission` or `permission or role`. `policy` means that a policy must allow the caller. Returns an empty list
+    /// if no claim helps. A caller that the application added has all its claims, so it can lack only the approval of a
+    /// policy.
     fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
         if !caller.has_nothing {
             let lacks = self.may(caller, guard) && !self.may_if(caller, guard, POLICIES_DENY);
@@ -286,7 +286,7 @@ impl AccessMatrix {
         })
     }
 
-    /// Reports whether a guard admits the caller if every policy does.
+    /// Returns true if a guard admits the caller under the assumption that every policy allows the caller.
     fn may(&self, caller: &SampleCaller, guard: &Guard) -> bool {
         self.may_if(caller, guard, POLICIES_ALLOW)
     }
@@ -303,12 +303,12 @@ impl AccessMatrix {
     }
 
     /// Builds the claims that a real call of this caller would have, and passes them to `ask`.
-    fn supposing(
+    fn supposing<T>(
         &self,
         caller: &SampleCaller,
         policies: Policies<'_>,
-        ask: impl FnOnce(Option<&TokenFacts<'_>>, Option<&Org>) -> bool,
-    ) -> bool {
+        ask: impl FnOnce(Option<&TokenFacts<'_>>, Option<&Org>) -> T,
+    ) -> T {
         let token = self.accepts.kind_of(caller);
         let is_session = token == TokenKind::Session;
         let scopes = match token {
@@ -393,7 +393,7 @@ fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
     }
 }
 
-/// The word for the consent of a policy, beside the kinds of claims.
+/// The word for the approval of a policy, in the list of kinds of claims.
 const POLICY: &str = "policy";
 const POLICIES_ALLOW: Policies<'_> = Policies::Assume(true);
 const POLICIES_DENY: Policies<'_> = Policies::Assume(false);

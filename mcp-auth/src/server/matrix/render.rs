@@ -44,12 +44,11 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and
-    /// `notes`. In each tool, `tool` is its name, `requires` is its guard, and `allowed` lists the
-    /// callers that may call the tool. A tool also has `policies` if policies decide, `authorize` if its own
-    /// function decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
-    /// prompt, `prompt` is its name. In a resource, `resource` is its URI or its template. The other
-    /// members of prompts and resources are the same as in a tool.
+    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and `notes`. In each
+    /// tool, `tool` is its name, `requires` is its guard, and `allowed` lists the callers that may call the tool. A
+    /// tool also has `policies` if policies decide, `authorize` if its own function decides, `securitySchemes` as in
+    /// `tools/list`, and its declared `rate` and `concurrency`. In a prompt, `prompt` is its name. In a resource,
+    /// `resource` is its URI or its template. The other members of prompts and resources are the same as in a tool.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -94,6 +93,7 @@ impl AccessMatrix {
             guard,
             rule,
             confirms,
+            takes_code,
         } = access;
         let may = self.callers.iter().filter(|caller| self.may(caller, guard));
         let key = match kind {
@@ -112,6 +112,9 @@ impl AccessMatrix {
             }
             if *confirms {
                 line.insert("confirms".to_owned(), true.into());
+            }
+            if *takes_code {
+                line.insert("confirmationCodes".to_owned(), true.into());
             }
             let policies = policies_of(guard);
             if !policies.is_empty() {
@@ -199,12 +202,10 @@ impl AccessMatrix {
         let mut notes = Vec::new();
         let guards = || self.tools.iter().map(|item| &item.access.guard);
         if guards().any(|guard| !policies_of(guard).is_empty()) {
-            notes.push(
-                "if policy: the policy that `requires` names decides, caller by caller".to_owned(),
-            );
+            notes.push("if policy: the policy in `requires` decides for each caller".to_owned());
         }
         if self.tools.iter().any(|item| item.access.rule.is_some()) {
-            notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
+            notes.push("if: the tool's own `authorize` function decides each call".to_owned());
         }
         let lacks = |guard: &Guard| {
             let mut callers = self.callers.iter();
@@ -214,13 +215,12 @@ impl AccessMatrix {
             })
         };
         if guards().any(lacks) {
-            notes.push("with …: a caller who also has what `requires` names may call".to_owned());
+            notes
+                .push("with …: a caller who also has the claims in `requires` may call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
         if !scopes.is_empty() {
-            notes.push(format!(
-                "Every signed-in caller has the scopes that the server requires: {scopes}"
-            ));
+            notes.push(format!("{SERVER_SCOPES}{scopes}"));
         }
         for caller in &self.callers {
             let kind = self.accepts.kind_of(caller);
@@ -248,7 +248,7 @@ impl AccessMatrix {
 }
 
 impl Item {
-    /// The first cell of the line. A URI shows that it is a resource.
+    /// Returns the first cell of the line. Only resources have a URI, so the cell shows the kind.
     fn in_table(&self) -> String {
         match self.kind {
             PrimitiveKind::Prompt => format!("prompt {}", self.name),
@@ -302,7 +302,7 @@ fn with_ends(
     std::iter::once(first).chain(middle).chain(last).collect()
 }
 
-/// The cells of the limit columns that the table has.
+/// Returns the cells of the limit columns, if the table has these columns.
 fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
     let [of_rate, of_concurrency] = cells;
     [
@@ -323,6 +323,9 @@ fn policies_of(guard: &Guard) -> Vec<&'static str> {
     names
 }
 
+/// The beginning of the note about the scopes of every signed-in caller.
+pub(super) const SERVER_SCOPES: &str =
+    "Every signed-in caller has the scopes that the server requires: ";
 const IF_POLICY: &str = "if policy";
 
 /// A name in which blanks replace control characters, because a line break would break the table.

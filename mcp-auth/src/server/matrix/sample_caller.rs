@@ -29,7 +29,7 @@ use crate::identity::{Entitlements, FactorAges, Org, Owner, TokenKind, TokenPoli
 /// tool    anonymous  signed in  in an organization      editor with files  guest with files  requires                                           scopes
 /// attach  no         no         with permission, scope  yes                no                permission org:documents:write, scope files:write  files:write user:org:read
 ///
-/// with …: a caller who also has what `requires` names may call
+/// with …: a caller who also has the claims in `requires` may call
 /// "
 /// );
 /// # }
@@ -41,7 +41,7 @@ pub struct SampleCaller {
     /// True for a caller that every matrix has, and false for a caller that the application added.
     pub(super) has_nothing: bool,
     pub(super) signed_in: bool,
-    /// `None` means the kind of token that people present to this server.
+    /// The kind of token. `None` means the kind of token that people present to this server.
     pub(super) token: Option<TokenKind>,
     organization: bool,
     role: Option<String>,
@@ -71,6 +71,19 @@ impl SampleCaller {
         }
     }
 
+    /// Takes the token away: the caller is not signed in.
+    ///
+    /// ```
+    /// use mcp_auth::SampleCaller;
+    ///
+    /// let visitor = SampleCaller::new("visitor").without_token();
+    /// # let _ = visitor;
+    /// ```
+    pub fn without_token(mut self) -> Self {
+        self.signed_in = false;
+        self
+    }
+
     /// Lets the caller act in an organization, without a role.
     pub fn in_organization(mut self) -> Self {
         self.organization = true;
@@ -83,7 +96,7 @@ impl SampleCaller {
         self.in_organization()
     }
 
-    /// Lets the caller act in an organization with this permission; may be called several times.
+    /// Lets the caller act in an organization with this permission. May be called several times.
     pub fn permission(mut self, permission: impl Into<String>) -> Self {
         self.permissions.push(permission.into());
         self.in_organization()
@@ -129,8 +142,8 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Gives the caller a session token that says how many minutes ago the first and the second
-    /// factor were verified; -1 means never.
+    /// Gives the caller a session token that says how many minutes ago the first and the second factor were verified.
+    /// -1 means never.
     ///
     /// ```
     /// use mcp_auth::SampleCaller;
@@ -143,14 +156,14 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Gives the caller's token this scope; may be called several times. The scope has no effect on
-    /// session tokens and M2M tokens, which have no scopes.
+    /// Gives the caller's token this scope. May be called several times. The scope has no effect on session tokens and
+    /// M2M tokens, which have no scopes.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// This caller with all claims that a guard requires.
+    /// Returns this caller with all claims that a guard requires in addition.
     pub(super) fn with_all_of(&self, guard: &Guard) -> Self {
         let mut caller = self.clone();
         for leaf in guard.leaves() {
@@ -205,7 +218,7 @@ impl SampleCaller {
     }
 }
 
-/// A caller without a token, and callers without further claims for each accepted kind of token.
+/// Returns a caller without a token and, for each accepted kind of token, a caller without further claims.
 pub(super) fn of_each_kind(accepted: &TokenPolicy) -> Vec<SampleCaller> {
     let mut callers = vec![SampleCaller {
         signed_in: false,

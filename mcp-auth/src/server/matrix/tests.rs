@@ -26,6 +26,7 @@ fn item(tool: &str, guard: Guard, rule: Option<&'static str>) -> Item {
             guard,
             rule,
             confirms: false,
+            takes_code: false,
         },
     }
 }
@@ -78,9 +79,9 @@ rename  no         no          with role, if           if         no            
 upload  no         with scope  with scope              no         yes              yes           scope files|write
 whoami  no         yes         yes                     yes        yes              yes           signed in
 
-if: the tool's own `authorize` decides, call by call
+if: the tool's own `authorize` function decides each call
 
-with …: a caller who also has what `requires` names may call
+with …: a caller who also has the claims in `requires` may call
 ";
     assert_eq!(matrix(&[]).to_string(), expected);
 }
@@ -121,11 +122,11 @@ fn a_cell_that_depends_on_a_policy_is_marked() {
 | ruled | no | if policy, if | if policy, if | if policy, if | if policy, if | policy staff, authorize owns(id) |
 | whoami | no | yes | yes | yes | yes | signed in |
 
-if policy: the policy that `requires` names decides, caller by caller
+if policy: the policy in `requires` decides for each caller
 
-if: the tool's own `authorize` decides, call by call
+if: the tool's own `authorize` function decides each call
 
-with …: a caller who also has what `requires` names may call
+with …: a caller who also has the claims in `requires` may call
 ";
     assert_eq!(matrix.to_markdown(), expected);
     let json: Value = serde_json::from_str(&matrix.to_json()).unwrap();
@@ -335,7 +336,7 @@ fn each_accepted_kind_of_token_has_its_columns() {
 | mine | no | yes | yes | yes | yes | no | yes | no | user |
 | ours | no | no | yes | no | yes | no | no | yes | organization |
 
-with …: a caller who also has what `requires` names may call
+with …: a caller who also has the claims in `requires` may call
 ";
     assert_eq!(table(&EVERY_KIND, &[]).to_markdown(), expected);
     let bare = |kinds: &[TokenKind], scopes: &[String]| table(kinds, scopes).table()[1].join(" ");

@@ -187,7 +187,7 @@ async fn a_program_that_selects_functions_and_the_matrix_see_the_policies() {
     }
     assert!(!text.contains("| acme |"), "{text}");
     assert!(
-        text.contains("if policy: the policy that `requires` names decides"),
+        text.contains("if policy: the policy in `requires` decides"),
         "{text}"
     );
 }

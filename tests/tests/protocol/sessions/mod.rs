@@ -3,6 +3,8 @@
 mod client;
 mod questions;
 mod streams;
+mod updates;
+mod vanishing;
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::OrganizationSource::UrlQuery;
@@ -125,7 +127,7 @@ async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (World, 
 /// Expects the refusal of a session that does not exist.
 #[track_caller]
 fn expect_no_session(reply: &crate::reply::Reply) {
-    let text = "There is no such session; send `initialize` to begin a new one";
+    let text = "There is no session with this id; send `initialize` to begin a new session";
     let body = reply.expect_status(404).json();
     let error = if body["jsonrpc"] == "2.0" {
         assert_eq!(body["error"]["message"], text);
@@ -146,7 +148,7 @@ async fn initialize_returns_an_id_of_visible_characters_and_later_requests_have_
         assert_eq!(result["protocolVersion"], version);
         assert_eq!(
             result["capabilities"]["resources"],
-            json!({ "subscribe": true })
+            json!({ "listChanged": true, "subscribe": true })
         );
         let id = reply.header("mcp-session-id").unwrap();
         assert!(id.len() >= 43, "{id}");

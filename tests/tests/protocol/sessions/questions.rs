@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{Event, Events, Session};
+use super::client::{self, Event, Events, Session};
 use super::with;
 use crate::schema::expect_valid;
-use crate::support::{Era, World, message};
+use crate::support::{Era, LEGACY, World, message};
 
 /// A session in a server with the tools that ask.
 async fn world() -> World {
@@ -36,11 +36,17 @@ async fn answer(session: &Session<'_>, id: &Value, result: &Value) -> u16 {
     session.post(&body).send().await.status
 }
 
-/// The URI of the next change.
+/// The URI of the next changed resource.
 async fn changes(events: &mut Events) -> String {
     loop {
-        let message = events.next().await.expect("no change").message;
-        if let Some(message) = message {
+        let event = events.next().await.expect("no change");
+        // The caller's lists change with the caller's rights.
+        if event.is("notifications/tools/list_changed")
+            || event.is("notifications/resources/list_changed")
+        {
+            continue;
+        }
+        if let Some(message) = event.message {
             expect_valid(Era::Legacy, "ResourceUpdatedNotification", &message);
             return message["params"]["uri"].as_str().unwrap().to_owned();
         }
@@ -307,4 +313,43 @@ async fn a_client_learns_of_changes_while_it_may_read_the_resource() {
         .await;
     let mut events = session.stream(session.get()).await;
     assert_eq!(changes(&mut events).await, "docs://open");
+}
+
+#[actix_web::test]
+async fn a_session_whose_client_cannot_ask_confirms_with_a_code_and_others_are_asked() {
+    let world = World::of("protocol::confirm::tools", |builder| {
+        builder.legacy_sessions().allow_confirmation_codes()
+    })
+    .await;
+    let ada = world.ada();
+    let arguments = json!({ "document_id": "d1", "pages": 3 });
+    let confirmation = "/result/_meta/mcp-auth-rs~1confirmation/code";
+
+    let mut params = client::params(LEGACY);
+    params["capabilities"] = json!({});
+    let reply = world.post(message("initialize", params)).bearer(&ada);
+    let reply = reply.send().await;
+    let silent = Session::of(&world, &ada, reply.header("mcp-session-id").unwrap());
+    let reply = silent.call("delete", arguments.clone()).send().await.json();
+    let code = reply.pointer(confirmation).unwrap().clone();
+    let mut confirmed = arguments.clone();
+    confirmed["confirmation_code"] = code;
+    world.expect_runs(0);
+
+    // A client that can ask is asked, whatever code it sends.
+    let asking = Session::open(&world, &ada).await;
+    let mut events = asking
+        .stream(asking.call("delete", confirmed.clone()))
+        .await;
+    let (id, params) = question(&mut events).await;
+    assert_eq!(params["message"], "Delete d1? It has 3 pages, {really}.");
+    world.expect_runs(0);
+    answer(&asking, &id, &json!({ "action": "decline" })).await;
+    let refused = last(events).await;
+    assert_eq!(refused.text(), "Not confirmed: the user declined.");
+    world.expect_runs(0);
+
+    let reply = silent.call("delete", confirmed).send().await;
+    reply.expect_text("Deleted d1 of org_acme, 3");
+    world.expect_runs(1);
 }

@@ -1,14 +1,16 @@
 //! The streams of a session: their ids, how they are resumed, and how they end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use clerk_emulator::TokenRequest;
+use mcp_auth::{Revocation, Revocations};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::eventually;
 
 use super::client::{Event, Session};
-use super::{expect_no_session, world};
+use super::{expect_no_session, with, world};
 
 fn ids(events: &[Event]) -> Vec<&str> {
     events.iter().map(Event::id).collect()
@@ -134,7 +136,8 @@ async fn only_events_of_the_session_resume_a_stream() {
         "1-4", "2-0", "9-9", "", "1", "x", "1-", "01-0", "1-0 1-1", "\u{e9}",
     ] {
         let reply = session.resume(unknown).send().await;
-        let text = "The session has no event with this Last-Event-ID, or no longer";
+        let text =
+            "The session has no event with this Last-Event-ID, or the event was already removed";
         reply.expect_oauth_error(400, "invalid_request", text);
     }
     let twice = session.resume("1-0").and_header("last-event-id", "1-0");
@@ -249,7 +252,7 @@ async fn an_open_stream_does_not_delay_the_shutdown() {
 
 #[actix_web::test]
 async fn an_open_stream_is_neither_idle_nor_evicted() {
-    let (world, _) = super::with(|builder| {
+    let (world, _) = with(|builder| {
         let builder = builder.connections(8).connections_per_network(8);
         builder.idle_limit(Duration::from_millis(200))
     })
@@ -291,4 +294,97 @@ async fn messages_beyond_the_limit_fall_out_and_the_result_is_kept() {
     // 256 events, or 256 KiB.
     assert!((150..=256).contains(&events.len()), "{}", events.len());
     assert_eq!(events.last().unwrap().text(), "flooded");
+}
+
+#[actix_web::test]
+async fn the_streams_of_a_revoked_caller_end_within_a_second_and_the_session_continues_when_it_is_restored()
+ {
+    let mut revocations = Revocations::default();
+    let (world, gate) = with(|builder| {
+        revocations = builder.revocations();
+        builder
+    })
+    .await;
+    let (ada, grace) = (world.ada(), world.grace());
+    let (session, other) = (
+        Session::open(&world, &ada).await,
+        Session::open(&world, &grace).await,
+    );
+    session
+        .ask("resources/subscribe", json!({ "uri": "docs://open" }))
+        .send()
+        .await
+        .result();
+    let mut standalone = session.stream(session.get()).await;
+    let mut report = session
+        .stream(session.with_progress("report", json!({})))
+        .await;
+    let mut staying = other.stream(other.get()).await;
+    assert!(standalone.next().await.unwrap().message.is_none());
+    assert!(staying.next().await.unwrap().message.is_none());
+    let first = report.next().await.unwrap();
+    assert!(report.next().await.unwrap().is("notifications/progress"));
+    let begun = Instant::now();
+    revocations.revoke(Revocation::subject("user_ada"));
+    let change = json!({ "uri": "docs://open" });
+    other
+        .call("change", change)
+        .send()
+        .await
+        .expect_text("changed");
+    gate.open();
+    assert!(standalone.next().await.is_none());
+    assert!(report.next().await.is_none());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    for ask in [
+        session.get(),
+        session.resume(first.id()),
+        session.call("who_am_i", json!({})),
+        session.request(Method::DELETE),
+    ] {
+        ask.send().await.expect_status(401);
+    }
+    assert!(staying.is_silent(Duration::from_millis(100)).await);
+    assert!(revocations.lift(&Revocation::subject("user_ada")));
+    // The session and the response of the call were kept, as after a broken connection.
+    session
+        .call("who_am_i", json!({}))
+        .send()
+        .await
+        .expect_text("user_ada");
+    let rest = session.events(session.resume(first.id())).await;
+    assert_eq!(rest.last().unwrap().text(), "reported");
+}
+
+#[actix_web::test]
+async fn only_the_connection_of_a_revoked_token_ends() {
+    let mut revocations = Revocations::default();
+    let (world, _) = with(|builder| {
+        revocations = builder.revocations();
+        builder
+    })
+    .await;
+    let old = TokenRequest::oauth("ada").org("acme");
+    let old = world.mint(&old);
+    let session = Session::open(&world, &old).await;
+    let mut stream = session.stream(session.get()).await;
+    stream.next().await.unwrap();
+    world.clock.advance(Duration::from_secs(10));
+    let before = std::time::UNIX_EPOCH + Duration::from_secs(world.clock.unix_seconds());
+    revocations.revoke(Revocation::tokens_before(before));
+    assert!(stream.next().await.is_none());
+    session.get().send().await.expect_status(401);
+    // The client refreshes its token, and continues its session.
+    let renewed = session.with_token(&world.ada());
+    renewed
+        .call("who_am_i", json!({}))
+        .send()
+        .await
+        .expect_text("user_ada");
+    let mut stream = renewed.stream(renewed.get()).await;
+    stream.next().await.unwrap();
 }

@@ -226,7 +226,7 @@ impl Listener {
         assert_eq!(self.message().await, None);
     }
 
-    async fn message(&mut self) -> Option<Value> {
+    pub(super) async fn message(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.arrived.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());

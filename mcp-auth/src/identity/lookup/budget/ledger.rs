@@ -1,5 +1,5 @@
-//! The ledger of a budget: the recent requests to the identity provider (here called questions), and the share of each
-//! network that its requests used up.
+//! The ledger of a budget: the recent requests to the identity provider (here called questions), and how much of its
+//! share each network has used up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -35,26 +35,25 @@ struct Asked {
 /// The payer of a question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cost {
-    /// No payer, because the question was not asked.
+    /// There is no payer, because the question was not asked.
     Nothing,
-    /// Only the budget pays. The response proved the token good, or says nothing about it.
+    /// Only the budget pays. The response proved that the token is good, or does not show whether it is good.
     Budget,
     /// The budget and the network pay.
     Network,
 }
 
-/// The reason why no question may be asked now.
+/// The reason why a question cannot be asked now.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Blocked {
-    /// The network has questions in flight that may be refunded. If they are not, the network earns
-    /// a question after this time.
-    Answers(Duration),
-    /// The share of the site is used up. The site has a question again after this time.
-    Site(Duration),
-    /// The network spent all its questions on tokens that were not proved good. It earns a question
+    /// The network has questions in flight that may be refunded. If they are not refunded, the network earns a question
     /// after this time.
+    Answers(Duration),
+    /// The share of the site is used up. The site has another question after this time.
+    Site(Duration),
+    /// The network spent all its questions on tokens that did not prove good. It earns a question after this time.
     Spent(Duration),
-    /// The whole budget is used up. It has a question again after this time.
+    /// The whole budget is used up. The budget has another question after this time.
     Full(Duration),
 }
 
@@ -124,8 +123,8 @@ impl Ledger {
         }
     }
 
-    /// Ends the question `number`. `cost` says who pays for it: the ledger refunds the network
-    /// unless the network pays, and refunds the budget if nobody pays.
+    /// Ends the question `number`. `cost` says who pays for the question: the ledger refunds the network unless the
+    /// network pays, and refunds the budget if nobody pays.
     pub(super) fn settle(&mut self, number: u64, network: Option<Network>, cost: Cost) {
         if let Some(network) = network
             && let Some(questions) = self.in_flight.get_mut(&network)

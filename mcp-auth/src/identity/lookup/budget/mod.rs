@@ -1,13 +1,13 @@
 //! A budget of questions to the identity provider, in total and for each network of unknown
 //! clients. A question is one request to the identity provider.
 //!
-//! The customer's own application shares the rate limit of the instance, so the server uses only a
-//! part of that limit. Each made-up opaque token costs a question. So a network gets only a few
-//! questions about tokens that turn out not to be good.
+//! The customer's own application shares the rate limit of the instance, so the server uses only a part of this limit.
+//! Each made-up opaque token costs a question, so a network gets only a few questions about tokens that do not prove
+//! good.
 //!
-//! The crate `governor` does not fit, because it cannot refund a question and has no queue in order
-//! of arrival. [`Queue`](crate::limits::Queue) does not fit either: its places become free when
-//! they are returned, but questions become free as time passes.
+//! The crate `governor` does not fit, because it cannot refund a question and has no queue in order of arrival.
+//! [`Queue`](crate::limits::Queue) does not fit either. Its places become free when they are returned, but questions
+//! become free as time passes.
 
 mod ledger;
 
@@ -31,22 +31,21 @@ use ledger::{Blocked, Cost, Ledger, PERIOD};
 
 /// A budget of questions.
 ///
-/// At most [`BudgetLimits::most`] questions begin in any ten seconds. Each network (an IPv4 address
-/// or an IPv6 /64) may ask ten questions at once, and then one question a second. A question that
-/// proves its token good is refunded to its network at once, so only the response time of the
-/// identity provider limits honest clients. An attacker can have many networks. So the networks of
-/// one site (an IPv4 /24 or an IPv6 /48) together use at most half of the budget for questions that
-/// do not prove a token good.
+/// At most [`BudgetLimits::most`] questions begin in any ten seconds. Each network (an IPv4 address or an IPv6 /64) may
+/// ask ten questions at once, and then one question a second. If the response to a question proves that its token is
+/// good, the network gets the question back at once, so only the response time of the identity provider limits honest
+/// clients. An attacker can have many networks. The networks of one site (an IPv4 /24 or an IPv6 /48) therefore
+/// together use at most half of the budget for tokens that do not prove good.
 ///
-/// A request that may not ask now waits in a queue, first come first served, if its turn may come
-/// in time. The requests of one site take at most half of the queue.
+/// If a request may not ask now, but its turn may come in time, the request waits in a queue, first come first served.
+/// The requests of one site take at most half of the queue.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Shared>);
 
 /// The limits of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetLimits {
-    /// The data that the questions ask for, for the log.
+    /// The data that the questions look up, for the log.
     pub(crate) what: &'static str,
     /// The greatest number of questions that begin in any ten seconds.
     pub(crate) most: usize,
@@ -59,11 +58,11 @@ pub(crate) struct BudgetLimits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the budget for requests to the identity provider is used up")]
 pub(crate) struct OverBudget {
-    /// The time after which a question may be possible again.
+    /// The time after which another question may be possible.
     pub(crate) retry_after: Duration,
 }
 
-/// Permission to ask one question. A question that is dropped before it is asked is refunded.
+/// Permission to ask one question. Dropping the permission before the question is asked refunds it.
 pub(crate) struct Question {
     budget: Budget,
     number: u64,
@@ -130,8 +129,8 @@ impl Budget {
         Self::new(limits, clock)
     }
 
-    /// Creates a budget for look-ups of memberships. A look-up may wait for 30 s, so the queue
-    /// holds as many look-ups as the budget allows in 30 s.
+    /// Creates a budget for look-ups of memberships. A look-up may wait for 30 s, so the queue has room for as many
+    /// look-ups as the budget allows in 30 s.
     pub(crate) fn of_memberships(most: usize, clock: Arc<dyn Clock>) -> Self {
         let limits = BudgetLimits {
             what: "organization memberships",
@@ -145,8 +144,7 @@ impl Budget {
     /// Takes a question. If `network` is given, that network pays for the question.
     ///
     /// # Errors
-    /// [`OverBudget`] if no question is free and none will become free in time, or if the queue is
-    /// full.
+    /// [`OverBudget`] if no question is free and no question will become free in time, or if the queue is full.
     pub(crate) async fn take(&self, network: Option<Network>) -> Result<Question, OverBudget> {
         let turn = match self.take_or_queue(network) {
             Ok(Entry::Question(question)) => return Ok(question),
@@ -171,8 +169,8 @@ impl Budget {
         let limits = &self.0.limits;
         let mut state = self.lock();
         let now = self.0.clock.uptime();
-        // A network that has spent its questions may send a flood of tokens. They must not each
-        // cost a walk through the queue.
+        // A network that has spent its questions may send a flood of tokens. A token of this flood must not cost a walk
+        // through the queue.
         if let Err(blocked) = state.ledger.check(now, network)
             && blocked.is_hopeless(limits)
         {
@@ -194,9 +192,9 @@ impl Budget {
         Ok(Entry::Queued(turn))
     }
 
-    /// Hands out turns as they become free, and never returns. Only one waiting request does this,
-    /// for all waiting requests. When that request leaves, the next request takes over. So a long
-    /// queue costs no more than a short queue.
+    /// Hands out turns as they become free, and never returns. Only one waiting request does this for all waiting
+    /// requests. When that request leaves, the next request takes over. A long queue therefore costs no more than a
+    /// short queue.
     async fn watch(&self) -> Infallible {
         let _watch = self.0.watch.lock().await;
         loop {
@@ -223,9 +221,9 @@ impl Budget {
         state.waiting.is_empty() && state.ledger.asked() <= self.0.limits.most / 2
     }
 
-    /// Hands out turns in the order in which the requests arrived. A request that is blocked by its
-    /// network or site does not hold up the requests behind it. Returns the time until the next
-    /// turn may become free, if any request waits.
+    /// Hands out turns in the order in which the requests arrived. A request that must wait because of its network or
+    /// site does not delay the requests behind it. Returns the time until the next turn may become free, if any request
+    /// waits.
     fn serve(&self, state: &mut State, now: Duration) -> Option<Duration> {
         let limits = &self.0.limits;
         let mut soonest: Option<Duration> = None;
@@ -251,8 +249,8 @@ impl Budget {
             let waiting = state.waiting.remove(place);
             let unheard = waiting.and_then(|waiting| waiting.turn.send(turn).err());
             if let Some(Ok(mut question)) = unheard {
-                // The request is gone. The question is settled here, because dropping it would take
-                // the lock again.
+                // The request is gone. Settle the question here, because dropping the question would take the lock
+                // again.
                 question.settle(state);
             }
         }
@@ -302,7 +300,7 @@ impl Question {
         self.cost = Cost::Network;
     }
 
-    /// Refunds the network, because the response proved the token good or says nothing about it.
+    /// Refunds the network, because the response proved that the token is good, or does not show whether it is good.
     pub(crate) fn give_back(&mut self) {
         self.cost = Cost::Budget;
     }

@@ -1,0 +1,38 @@
+//! The sink that writes records as log lines.
+
+use std::io;
+
+use tracing::Dispatch;
+use tracing::dispatcher::{get_default, with_default};
+use tracing::subscriber::NoSubscriber;
+
+use super::record::AuditRecord;
+use super::sink::AuditSink;
+
+/// Writes each record as one event of `tracing`, at `info`, with the target `mcp_auth::audit`.
+#[derive(Debug)]
+pub(crate) struct AuditLines {
+    /// The subscriber of the thread that made the sink. `None` if the thread had none; the global subscriber then gets the
+    /// events.
+    subscriber: Option<Dispatch>,
+}
+
+impl AuditLines {
+    pub(crate) fn new() -> Self {
+        let subscriber = get_default(Dispatch::clone);
+        Self {
+            subscriber: Some(subscriber).filter(|one| !one.is::<NoSubscriber>()),
+        }
+    }
+}
+
+impl AuditSink for AuditLines {
+    fn write(&mut self, record: &AuditRecord) -> io::Result<()> {
+        let write = || tracing::info!(target: "mcp_auth::audit", record = record.to_json());
+        match &self.subscriber {
+            Some(subscriber) => with_default(subscriber, write),
+            None => write(),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The audit log: a record of each decision, written by threads of its own.
+//!
+//! This module knows the form of a record, the sinks and their queues. It does not know what is decided: `protocol`
+//! makes the records. A record contains neither arguments nor tokens, and no name that a caller without rights chose.
+//!
+//! INVARIANT: a record is written, or its loss is counted, logged and written as a record of its own.
+
+mod digest;
+mod file;
+mod log;
+mod queue;
+mod record;
+mod sign_ins;
+mod sink;
+mod trace;
+
+#[cfg(feature = "testing")]
+use std::collections::VecDeque;
+use std::sync::Arc;
+#[cfg(feature = "testing")]
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use crate::clock::Clock;
+
+use self::queue::{Place, Writer};
+use self::sign_ins::SignIns;
+
+pub use self::file::{AuditFile, AuditSync};
+pub use self::record::{
+    AuditEvent, AuditFact, AuditFacts, AuditOutcome, AuditPrimitive, AuditRecord, AuditRequirement,
+    FactSource,
+};
+pub use self::sink::AuditSink;
+
+pub(crate) use self::digest::DigestKey;
+pub(crate) use self::log::AuditLines;
+pub(crate) use self::record::timestamp;
+pub(crate) use self::trace::trace_id;
+
+/// The audit log of a server.
+pub(crate) struct Audit {
+    clock: Arc<dyn Clock>,
+    digests: DigestKey,
+    sign_ins: SignIns,
+    /// The longest time that a call waits for room in the queues. `None` if records without room are dropped.
+    wait: Option<Duration>,
+    writers: Vec<Writer>,
+    #[cfg(feature = "testing")]
+    collected: Mutex<VecDeque<AuditRecord>>,
+}
+
+/// The settings of an audit log.
+pub(crate) struct AuditConfig {
+    pub(crate) sinks: Vec<Box<dyn AuditSink>>,
+    pub(crate) digests: DigestKey,
+    /// The longest time that a call waits for room in the queues. `None` if records without room are dropped.
+    pub(crate) wait: Option<Duration>,
+    /// The largest number of records that wait for one sink.
+    pub(crate) queue: usize,
+}
+
+/// Room for one record in the queue of each sink.
+#[derive(Debug)]
+pub(crate) struct Room(Vec<Place>);
+
+/// No room became free in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NoRoom;
+
+impl Audit {
+    /// Starts a thread for each sink.
+    pub(crate) fn start(config: AuditConfig, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+        let AuditConfig {
+            sinks,
+            digests,
+            wait,
+            queue,
+        } = config;
+        let sinks = sinks.into_iter();
+        let writers = sinks.map(|sink| Writer::start(sink, queue, Arc::clone(&clock)));
+        let audit = Arc::new(Self {
+            writers: writers.collect::<Result<_, _>>()?,
+            sign_ins: SignIns::default(),
+            clock,
+            digests,
+            wait,
+            #[cfg(feature = "testing")]
+            collected: Default::default(),
+        });
+        if let Some(writer) = audit.writers.first() {
+            let audit = Arc::downgrade(&audit);
+            writer.each_second(move || {
+                if let Some(audit) = audit.upgrade() {
+                    audit.write_due_sign_ins();
+                }
+            });
+        }
+        Ok(audit)
+    }
+
+    /// Returns true if a call waits for room before it runs.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Waits until every queue has room for a record.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`] if a queue has no room after the time of the setting.
+    pub(crate) async fn reserve(&self) -> Result<Room, NoRoom> {
+        let wait = self.wait.unwrap_or_default();
+        let all = async {
+            let mut rooms = Vec::with_capacity(self.writers.len());
+            for writer in &self.writers {
+                rooms.push(writer.reserve().await.ok_or(NoRoom)?);
+            }
+            Ok(Room(rooms))
+        };
+        let reserved = tokio::time::timeout(wait, all).await;
+        reserved.unwrap_or(Err(NoRoom))
+    }
+
+    /// Returns the digest of a call's arguments.
+    pub(crate) fn digest(&self, arguments: &str) -> String {
+        self.digests.of(arguments)
+    }
+
+    /// Returns the time of day, as a record shows it.
+    pub(crate) fn now(&self) -> String {
+        timestamp(self.clock.unix_ms())
+    }
+
+    /// Writes a record. Without `room`, the record is dropped and counted if a queue is full.
+    pub(crate) fn keep(&self, record: AuditRecord, room: Option<Room>) {
+        self.write(record, room);
+    }
+
+    /// Counts a request that was refused because it has no token or a bad one. The first refusal for a reason has a
+    /// record. Further refusals for the same reason have one record a minute, with their number, so that a stranger cannot
+    /// fill the disk.
+    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
+        self.sign_ins.count(reason);
+        self.write_due_sign_ins();
+    }
+
+    fn write_due_sign_ins(&self) {
+        for (reason, count) in self.sign_ins.due(self.clock.uptime()) {
+            self.write(
+                AuditRecord::sign_in_refused(self.now(), reason, count),
+                None,
+            );
+        }
+    }
+
+    fn write(&self, record: AuditRecord, room: Option<Room>) {
+        #[cfg(feature = "testing")]
+        self.collect(&record);
+        let mut rooms = room.map_or_else(Vec::new, |Room(rooms)| rooms).into_iter();
+        let record = Arc::new(record);
+        for writer in &self.writers {
+            writer.write(Arc::clone(&record), rooms.next());
+        }
+    }
+
+    /// Writes the counts of refused sign-ins, and waits until the sinks have written every record, at most for five
+    /// seconds. Later records are lost, and are counted in the log.
+    pub(crate) fn close(&self) {
+        for (reason, count) in self.sign_ins.all() {
+            self.write(
+                AuditRecord::sign_in_refused(self.now(), reason, count),
+                None,
+            );
+        }
+        for writer in &self.writers {
+            writer.close();
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Audit {
+    fn collect(&self, record: &AuditRecord) {
+        let mut collected = self
+            .collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if collected.len() == MOST_COLLECTED {
+            collected.pop_front();
+        }
+        collected.push_back(record.clone());
+    }
+
+    /// Returns the records since the last call.
+    pub(crate) fn collected(&self) -> Vec<AuditRecord> {
+        let mut collected = self
+            .collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *collected).into()
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit")
+            .field("writers", &self.writers.len())
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The largest number of records that a test can read at once.
+#[cfg(feature = "testing")]
+const MOST_COLLECTED: usize = 10_000;

@@ -1,0 +1,279 @@
+//! The queue and the thread of a sink.
+//!
+//! INVARIANT: a record holds its place in the queue until the sink has flushed it. A call that finds no place never waits
+//! for the sink unless the setting says so.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::identity::LogThrottle;
+
+use super::record::{AuditRecord, timestamp};
+use super::sink::AuditSink;
+
+/// Passes records to the thread of a sink.
+pub(super) struct Writer {
+    messages: Sender<Message>,
+    shared: Arc<Shared>,
+    thread: Thread,
+    /// Receives an error when the thread has ended, because the thread drops the sender.
+    ended: Mutex<Receiver<()>>,
+}
+
+/// The next work of the thread.
+enum Message {
+    Write(Queued),
+    Close,
+}
+
+/// A record with its place in the queue.
+struct Queued {
+    record: Arc<AuditRecord>,
+    _place: Place,
+}
+
+/// A place in the queue. It is free again when the value is dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Semaphore>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    places: Arc<Semaphore>,
+    /// The records that were lost since the last record that counts them.
+    lost: AtomicU64,
+    lost_log: LogThrottle,
+    failure_log: LogThrottle,
+    is_closed: AtomicBool,
+    /// The time at which the thread stops trying.
+    deadline: OnceLock<Instant>,
+    /// The work that is done once a second.
+    tick: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Writer {
+    /// Starts the thread of a sink, whose queue has `places` places.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system, if it cannot create the thread.
+    pub(super) fn start(
+        sink: Box<dyn AuditSink>,
+        places: usize,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let (messages, received) = mpsc::channel();
+        let (running, ended) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            clock,
+            places: Arc::new(Semaphore::new(places)),
+            lost: AtomicU64::new(0),
+            lost_log: LogThrottle::default(),
+            failure_log: LogThrottle::default(),
+            is_closed: AtomicBool::new(false),
+            deadline: OnceLock::new(),
+            tick: OnceLock::new(),
+        });
+        let work = Work {
+            sink,
+            messages: received,
+            shared: Arc::clone(&shared),
+        };
+        let thread = thread::Builder::new()
+            .name("mcp-auth-audit".to_owned())
+            .spawn(move || {
+                let _running: Sender<()> = running;
+                work.run();
+            })?;
+        Ok(Self {
+            messages,
+            shared,
+            thread: thread.thread().clone(),
+            ended: Mutex::new(ended),
+        })
+    }
+
+    /// Lets the thread do this work once a second.
+    pub(super) fn each_second(&self, work: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.tick.set(Box::new(work));
+    }
+
+    /// Waits for a place in the queue.
+    pub(super) async fn reserve(&self) -> Option<Place> {
+        let places = &self.shared.places;
+        places.acquire().await.ok()?.forget();
+        Some(Place(Arc::clone(places)))
+    }
+
+    /// Adds a record to the queue. Without a place, the record is lost if the queue is full.
+    pub(super) fn write(&self, record: Arc<AuditRecord>, place: Option<Place>) {
+        let places = &self.shared.places;
+        let free = || {
+            places.try_acquire().ok()?.forget();
+            Some(Place(Arc::clone(places)))
+        };
+        let sent = place.or_else(free).is_some_and(|place| {
+            let queued = Queued {
+                record,
+                _place: place,
+            };
+            !self.shared.is_closed.load(Ordering::Acquire)
+                && self.messages.send(Message::Write(queued)).is_ok()
+        });
+        if !sent {
+            self.shared.lose(1);
+        }
+    }
+
+    /// Waits until the sink has written the records of the queue, at most for [`CLOSING`].
+    pub(super) fn close(&self) {
+        if self.shared.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let deadline = Instant::now().checked_add(CLOSING);
+        let _ = self
+            .shared
+            .deadline
+            .set(deadline.unwrap_or_else(Instant::now));
+        let _ = self.messages.send(Message::Close);
+        self.thread.unpark();
+        if thread::current().id() == self.thread.id() {
+            return;
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(CLOSING + GRACE) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!(target: "mcp_auth", "the audit sink is stuck; the records of its queue are lost");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn lose(&self, records: u64) {
+        self.lost.fetch_add(records, Ordering::AcqRel);
+        if let Some(records) = self.lost_log.due(self.clock.uptime()) {
+            tracing::warn!(target: "mcp_auth", records, "audit records are lost: there is no room for them");
+        }
+    }
+
+    /// Repeats an operation of the sink until it succeeds. Returns false if the server is closing and the time is over.
+    fn insist(&self, mut operation: impl FnMut() -> io::Result<()>) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = catch_unwind(AssertUnwindSafe(&mut operation));
+            let outcome = outcome.unwrap_or_else(|_| Err(io::Error::other("the sink panicked")));
+            let Err(error) = outcome else { return true };
+            if let Some(failures) = self.failure_log.due(self.clock.uptime()) {
+                tracing::error!(target: "mcp_auth", %error, failures, "the audit sink failed; its records wait");
+            }
+            if self
+                .deadline
+                .get()
+                .is_some_and(|deadline| *deadline <= Instant::now())
+            {
+                return false;
+            }
+            thread::park_timeout(pause);
+            pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
+        }
+    }
+}
+
+/// The work of the thread.
+struct Work {
+    sink: Box<dyn AuditSink>,
+    messages: Receiver<Message>,
+    shared: Arc<Shared>,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut last_tick = Instant::now();
+        let mut is_open = true;
+        while is_open {
+            let mut batch = Vec::new();
+            let mut next = match self.messages.recv_timeout(TICK) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
+            };
+            while let Some(message) = next {
+                match message {
+                    Message::Write(queued) => batch.push(queued),
+                    Message::Close => is_open = false,
+                }
+                next = (batch.len() < BATCH)
+                    .then(|| self.messages.try_recv().ok())
+                    .flatten();
+            }
+            self.write(&batch);
+            if last_tick.elapsed() >= TICK {
+                last_tick = Instant::now();
+                if let Some(tick) = self.shared.tick.get() {
+                    tick();
+                }
+            }
+        }
+        // A call that ended at the same time may have added its record after the last message.
+        while let Ok(message) = self.messages.try_recv() {
+            if let Message::Write(queued) = message {
+                self.write(&[queued]);
+            }
+        }
+    }
+
+    /// Writes a batch, and then the number of the records that were lost.
+    fn write(&mut self, batch: &[Queued]) {
+        let Self { sink, shared, .. } = self;
+        let mut all = batch.iter();
+        let is_kept = all.all(|queued| shared.insist(|| sink.write(&queued.record)))
+            && shared.insist(|| sink.flush());
+        if !is_kept {
+            return abandon(batch.len() as u64);
+        }
+        let lost = shared.lost.swap(0, Ordering::AcqRel);
+        if lost == 0 {
+            return;
+        }
+        let record = AuditRecord::lost(timestamp(shared.clock.unix_ms()), lost);
+        let is_kept = shared.insist(|| sink.write(&record)) && shared.insist(|| sink.flush());
+        if !is_kept {
+            abandon(lost);
+        }
+    }
+}
+
+fn abandon(records: u64) {
+    tracing::error!(target: "mcp_auth", records, "audit records are lost: the sink failed until the server stopped");
+}
+
+/// The largest number of records between two flushes.
+const BATCH: usize = 256;
+/// The longest time between two flushes.
+const TICK: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest time that a server which stops waits for a sink.
+const CLOSING: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! The form of a record.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+/// A record of the audit log. `docs/audit.md` describes each field, and [`json_schema`](Self::json_schema) returns the
+/// schema of the JSON form.
+///
+/// A record contains neither arguments nor tokens, and no name of a tool, a prompt or a resource that does not exist.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuditRecord {
+    /// The version of the form. A later version may add fields to a record of version 1, but never changes or removes one.
+    #[schemars(range(min = 1, max = 1))]
+    pub v: u32,
+    /// The time at which the decision or the call ended, in UTC: `2026-11-29T14:41:06.123Z`.
+    pub time: String,
+    /// The subject of the record.
+    pub event: AuditEvent,
+    /// The outcome. Absent in a record about lost records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AuditOutcome>,
+    /// The method of MCP, such as `tools/call`. `other` stands for a method that uses no tool, no prompt and no resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'static str>,
+    /// The tool, the prompt or the resource. Absent in a record about a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primitive: Option<AuditPrimitive>,
+    /// The guard that was decided, with the requirements of modules and of injected parameters, and `authorize`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
+    /// The requirement that was not met. Absent unless the outcome is `denied`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requirement: Option<AuditRequirement>,
+    /// The reason of an outcome other than `allowed`, as in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The subject of the token: a user (`user_…`), a machine (`mch_…`) or an organization. Absent without a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The subject of the person who acts in the user's name. `unknown` if the token does not name that person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The id of the OAuth client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The kind of token: `oauth`, `session`, `m2m` or `api_key`. Absent without a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'static str>,
+    /// The id of the organization in which the caller acts. Absent if there is none, or if the decision did not need it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// Where the facts of the decision came from. Absent without a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<AuditFacts>,
+    /// The keyed digest of the arguments: `hmac-sha256:<id of the key>:<digest in Base64url>`. Absent if the request has no
+    /// arguments, and for a request that was refused before its arguments were found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+    /// The time from the beginning of the decision to the end of the call, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// The error id, which is also in the log, and in the response if the function failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The trace id of the request's W3C trace context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The number of events for which the record stands: refused sign-ins, or lost records. Absent in other records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// The subject of a record.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// A decision about a tool, a prompt, a resource or a list, and the call that it allowed.
+    Decision,
+    /// Records that were lost because the queue was full.
+    Lost,
+    /// Requests that were refused because they have no token, or a token that is not accepted.
+    SignInRefused,
+}
+
+/// The outcome of a decision and of the call that it allowed.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditOutcome {
+    /// The call was allowed, and the function returned a result.
+    Allowed,
+    /// The call was allowed, and the function asked questions. The call with the answers has a record of its own.
+    Asked,
+    /// The call was dropped before it ended, for example because the client closed the connection.
+    Cancelled,
+    /// A requirement was not met.
+    Denied,
+    /// The call was allowed and failed.
+    Failed,
+    /// The arguments do not fit the schema or break its rules, so the function did not run.
+    Invalid,
+    /// A limit refused the call.
+    Limited,
+    /// The function panicked.
+    Panicked,
+    /// The function ran longer than its time-out.
+    TimedOut,
+    /// The request needs a token that it does not have.
+    Unauthenticated,
+    /// The data for the decision could not be looked up.
+    Unavailable,
+    /// The tool, the prompt, the resource or the task does not exist.
+    Unknown,
+}
+
+/// A tool, a prompt or a resource.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuditPrimitive {
+    /// `tool`, `prompt`, `resource` or `task`.
+    pub kind: &'static str,
+    /// The declared name; of a resource, the URI or the template. Absent if the name does not exist, because a caller chose
+    /// that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A requirement that was not met.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuditRequirement {
+    /// The kind, such as `permission`, `scope` or `organization`.
+    pub kind: &'static str,
+    /// The names, such as `org:documents:delete`. Empty if the kind has no names. An alternative is one name.
+    pub names: Vec<String>,
+}
+
+/// Where the facts of a decision came from.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuditFacts {
+    /// The caller and the scopes. A JWT is from `token`: its signature is valid. An opaque token is from a `look_up`.
+    pub caller: AuditFact,
+    /// The organization's id: the `token`, the `url`, or the user's `only_membership`. Absent without an organization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<FactSource>,
+    /// The role and the permissions. Absent without an organization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership: Option<AuditFact>,
+}
+
+/// Where a fact came from.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuditFact {
+    /// `token` or `look_up`.
+    pub from: FactSource,
+    /// The age of the look-up when the decision ended, in milliseconds. Absent for a fact from the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+}
+
+/// The source of a fact.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FactSource {
+    /// The identity provider, which was asked.
+    LookUp,
+    /// The only organization of which the user is a member.
+    OnlyMembership,
+    /// The verified token.
+    Token,
+    /// The query of the request's URL. A membership proves that the caller may act in the organization.
+    Url,
+}
+
+impl AuditRecord {
+    /// Makes a record without any fact.
+    pub(crate) fn new(time: String, event: AuditEvent) -> Self {
+        Self {
+            v: VERSION,
+            time,
+            event,
+            outcome: None,
+            method: None,
+            primitive: None,
+            guard: None,
+            requirement: None,
+            reason: None,
+            subject: None,
+            actor: None,
+            client: None,
+            token: None,
+            organization: None,
+            facts: None,
+            arguments: None,
+            duration_us: None,
+            request: None,
+            trace_id: None,
+            count: None,
+        }
+    }
+
+    pub(super) fn sign_in_refused(time: String, reason: &str, count: u64) -> Self {
+        Self {
+            outcome: Some(AuditOutcome::Unauthenticated),
+            reason: Some(reason.to_owned()),
+            count: Some(count),
+            ..Self::new(time, AuditEvent::SignInRefused)
+        }
+    }
+
+    pub(super) fn lost(time: String, count: u64) -> Self {
+        Self {
+            reason: Some("the queue was full".to_owned()),
+            count: Some(count),
+            ..Self::new(time, AuditEvent::Lost)
+        }
+    }
+
+    /// Returns the record as JSON, in one line without a line break.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // A record has no map with keys that are not text, so it can always be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Returns the JSON schema of a record.
+    ///
+    /// ```
+    /// let schema = mcp_auth::AuditRecord::json_schema();
+    /// assert_eq!(schema.get("title").unwrap(), "AuditRecord");
+    /// ```
+    #[must_use]
+    pub fn json_schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+}
+
+impl AuditPrimitive {
+    pub(crate) fn new(kind: &'static str, name: Option<String>) -> Self {
+        Self { kind, name }
+    }
+}
+
+impl AuditRequirement {
+    pub(crate) fn new(kind: &'static str, names: Vec<String>) -> Self {
+        Self { kind, names }
+    }
+}
+
+impl AuditFacts {
+    pub(crate) fn new(
+        caller: AuditFact,
+        organization: Option<FactSource>,
+        membership: Option<AuditFact>,
+    ) -> Self {
+        Self {
+            caller,
+            organization,
+            membership,
+        }
+    }
+}
+
+impl AuditFact {
+    /// Makes a fact from a look-up of this age. Without an age, the fact is from the token.
+    pub(crate) fn new(age: Option<Duration>) -> Self {
+        let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        Self {
+            from: age.map_or(FactSource::Token, |_| FactSource::LookUp),
+            age_ms,
+        }
+    }
+}
+
+/// Writes a time in milliseconds since 1970 as `2026-11-29T14:41:06.123Z`.
+pub(crate) fn timestamp(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms / 1_000).ok();
+    let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, (hour, minute, second)) = (time.date(), time.to_hms());
+    format!(
+        "{date}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        unix_ms % 1_000
+    )
+}
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_with_milliseconds() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_824_000_007, "2026-11-28T00:00:00.007Z"),
+            (1_795_963_266_120, "2026-11-29T14:41:06.120Z"),
+        ] {
+            assert_eq!(timestamp(ms), text);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The trait of sinks.
+
+use std::io;
+
+use super::record::AuditRecord;
+
+/// A place that keeps the records of the audit log, such as a file or a message queue.
+/// [`ServerBuilder::audit_sink`](crate::ServerBuilder::audit_sink) adds a sink to a server.
+///
+/// The server calls a sink on a thread of its own, so a sink may block. The records of a sink have a queue. While the sink
+/// blocks or fails, the queue fills up, and the server does what
+/// [`audit_wait`](crate::ServerBuilder::audit_wait) says.
+///
+/// ```
+/// use std::io;
+/// use std::sync::mpsc::Sender;
+///
+/// use mcp_auth::{AuditRecord, AuditSink};
+///
+/// struct Forward(Sender<String>);
+///
+/// impl AuditSink for Forward {
+///     fn write(&mut self, record: &AuditRecord) -> io::Result<()> {
+///         self.0.send(record.to_json()).map_err(io::Error::other)
+///     }
+/// }
+///
+/// let (sender, _receiver) = std::sync::mpsc::channel();
+/// let builder = mcp_auth::server!().audit_sink(Forward(sender));
+/// # let _ = builder;
+/// ```
+pub trait AuditSink: Send + 'static {
+    /// Takes a record. The records come in the order in which their decisions ended.
+    ///
+    /// # Errors
+    ///
+    /// If the sink did not take the record. The server calls this method again with the same record, after a pause.
+    fn write(&mut self, record: &AuditRecord) -> io::Result<()>;
+
+    /// Keeps the records that the sink took. The server calls this method when no other record waits, after at most 256
+    /// records, and at least once a second.
+    ///
+    /// # Errors
+    ///
+    /// If the records are not kept yet. The server calls this method again, after a pause.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! The facts of a request that only the audit log needs.
+
+use crate::audit::trace_id;
+use crate::primitive::Input;
+
+use super::super::RefusedMessage;
+use super::super::audited::Audited;
+use super::super::era::Header;
+use super::super::record::Record;
+use super::{Endpoint, Request};
+
+impl Endpoint {
+    /// Gives a record the facts of its request, and waits for room in the audit log, if the settings say so. Does nothing
+    /// without an audit log.
+    ///
+    /// # Errors
+    ///
+    /// The audit log has no room. The record has ended.
+    pub(super) async fn audit(
+        &self,
+        request: &Request<'_>,
+        input: Option<&Input>,
+        record: &mut Record,
+    ) -> Result<(), RefusedMessage> {
+        if !self.decisions.audits() {
+            return Ok(());
+        }
+        // The box keeps the futures of all other requests small.
+        Box::pin(async {
+            if let Some(Input::Arguments(arguments)) = input {
+                record.has_arguments(arguments);
+            }
+            record.has_trace(traceparent(request));
+            record
+                .reserve()
+                .await
+                .map_err(|_| RefusedMessage::Unaudited)
+        })
+        .await
+    }
+
+    /// Returns the trace id of a request, for its record. `None` without an audit log.
+    pub(super) fn trace_id(&self, request: &Request<'_>) -> Option<String> {
+        let audits = self.decisions.audits();
+        audits.then(|| traceparent(request)).flatten()
+    }
+
+    /// Returns the facts of a request that has no record. `None` without an audit log.
+    pub(super) fn audited(&self, request: &Request<'_>) -> Option<Audited> {
+        let audits = self.decisions.audits();
+        audits.then(|| Audited::traced(traceparent(request)))
+    }
+}
+
+/// Returns the trace id of the request: from `_meta`, which belongs to this message alone, or else from the header.
+///
+/// Source: MCP 2026-07-28, basic, `_meta`; W3C Trace Context.
+fn traceparent(request: &Request<'_>) -> Option<String> {
+    let of_message = request
+        .params
+        .meta()
+        .ok()
+        .and_then(|meta| meta.traceparent());
+    if let Some(traceparent) = of_message {
+        return trace_id(&traceparent);
+    }
+    match request.mirrored.arguments.header("traceparent") {
+        Header::Value(traceparent) => trace_id(traceparent),
+        Header::Absent | Header::Malformed => None,
+    }
+}
