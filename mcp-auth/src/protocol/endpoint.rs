@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::audit::Audit;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
@@ -20,19 +19,18 @@ use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
-use super::decisions::{Cause, DecisionOutcome, Decisions};
+use super::decisions::Decisions;
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
-use super::method::Method;
 use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
 use super::span::RequestSpan;
 use super::step_up::StepUps;
-use super::{RefusedMessage, Response, WiderToken};
+use super::{RefusedMessage, Response};
 
 mod ask;
 mod auditing;
@@ -314,44 +312,6 @@ impl Endpoint {
         };
         self.config.metrics.request(&message.method, outcome);
         response
-    }
-
-    /// Responds to a caller who lacks a scope that every request needs.
-    #[cold]
-    fn lacking(
-        &self,
-        denied: Denied,
-        caller: &Caller,
-        message: &Message<'_>,
-        challenger: &Challenger,
-    ) -> Result<Response, Stopped> {
-        let reason = denied.in_log();
-        let (method, cause) = (
-            Method::of(&message.method),
-            Cause::of_denial(&denied, &reason),
-        );
-        let outcome = DecisionOutcome::Denied;
-        self.decisions.refused(method, Some(caller), outcome, cause);
-        let challenge = self.challenge(&denied, (caller, None), challenger);
-        match (challenge, message.id) {
-            (Some(challenge), _) => {
-                let wider = Box::new(WiderToken { denied, challenge });
-                Err(RefusedMessage::MoreScope(wider).into())
-            }
-            (None, Some(_)) => Err(RpcError::MissingScope(denied.to_string()).into()),
-            // This server ignores notifications, so it does not report the missing scope.
-            (None, None) => Ok(Response::Accepted),
-        }
-    }
-
-    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
-    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
-        self.decisions.refused_sign_in(reason);
-    }
-
-    /// Returns the audit log, if the server has one.
-    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
-        self.decisions.audit()
     }
 
     /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or

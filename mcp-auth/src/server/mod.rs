@@ -1,5 +1,6 @@
 //! Configures a server, checks the configuration, listens and shuts down.
 
+mod assemble;
 mod build;
 mod builder;
 mod check;

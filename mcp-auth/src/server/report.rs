@@ -16,10 +16,10 @@ use crate::limits::Networks;
 use crate::primitive::{PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
+use super::assemble::{LocalClerk, Seat};
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys};
 use super::date::day_of;
 use super::matrix::{AccessMatrix, Item, SampleCaller};
-use super::start::{LocalClerk, Seat};
 
 /// The data of the report.
 #[derive(Clone, Debug)]

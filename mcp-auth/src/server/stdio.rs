@@ -9,6 +9,7 @@ use crate::identity::{Authenticator, LocalUser, Organizations};
 use crate::protocol::{AnonymousAccess, Transport};
 use crate::stdio::{Credentials, StdioConfig, serve};
 
+use super::assemble::{Identity, Parts, assemble};
 use super::builder::stdio::{StdioOptions, TOKEN};
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, Monitoring, ServerBuilder};
@@ -22,7 +23,7 @@ use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
 use super::satisfiable::check_guards;
 use super::serve::{StopSignals, close, write_log_to_stderr};
-use super::start::{self, Identity, Parts, Server, assemble};
+use super::start::{self, Server};
 
 impl ServerBuilder {
     /// Serves the client that started this program, over stdin and stdout: one JSON-RPC message a line. Serves until

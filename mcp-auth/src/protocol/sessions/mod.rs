@@ -168,8 +168,7 @@ impl Sessions {
             subscription,
             &self.clock,
             self.limits.lifetime,
-            self.limits.events,
-            Arc::clone(&self.kept),
+            EventLog::new(self.limits.events, Arc::clone(&self.kept)),
             self.limits.resumes,
         );
         let mut table = self.lock();

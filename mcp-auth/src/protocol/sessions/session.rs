@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::identity::{Clock, Org};
 use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
 use super::super::subscriptions::Seen;
-use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
+use super::event_log::{EventId, EventLog, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
 
@@ -70,8 +69,7 @@ impl Session {
         subscription: Subscription,
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
-        most: Most,
-        total: Arc<AtomicUsize>,
+        log: EventLog,
         resumes: bool,
     ) -> Self {
         let now = clock.uptime();
@@ -83,7 +81,7 @@ impl Session {
             lifetime,
             resumes,
             state: Mutex::new(State {
-                log: EventLog::new(most, total),
+                log,
                 level: None,
                 subscription: Some(subscription),
                 seen: Seen::default(),
