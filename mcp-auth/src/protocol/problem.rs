@@ -93,7 +93,7 @@ impl Problem {
         Self::new(
             404,
             "session_not_found",
-            "There is no such session; send `initialize` to begin a new one",
+            "There is no session with this id; send `initialize` to begin a new session",
         )
     }
 

@@ -294,10 +294,10 @@ impl Program {
         self.stdin = None;
     }
 
-    /// Waits until the program ends. Fails if that takes longer than the documentation promises.
+    /// Waits until the program ends.
     #[track_caller]
     pub(super) fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
