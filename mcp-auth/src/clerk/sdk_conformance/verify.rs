@@ -326,19 +326,24 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
 
 /// Returns the reason as the SDK names it. The SDK has one name for several rules.
 fn in_sdk(error: TokenError) -> &'static str {
-    match error {
-        TokenError::AlgorithmNotPinned
-        | TokenError::AudienceMalformed
-        | TokenError::AudienceMismatch
-        | TokenError::AudienceMissing
-        | TokenError::Subject
-        | TokenError::Time => "token-verification-failed",
-        TokenError::Class => "token-type-mismatch",
-        TokenError::CriticalHeader
-        | TokenError::Opaque
-        | TokenError::Type
-        | TokenError::Unknown => "token-invalid",
-        _ => error.reason(),
+    use TokenError as E;
+    let failed = [
+        E::AlgorithmNotPinned,
+        E::AudienceMalformed,
+        E::AudienceMismatch,
+        E::AudienceMissing,
+        E::Subject,
+        E::Time,
+    ];
+    let invalid = [E::CriticalHeader, E::Opaque, E::Type, E::Unknown];
+    if failed.contains(&error) {
+        "token-verification-failed"
+    } else if invalid.contains(&error) {
+        "token-invalid"
+    } else if error == E::Class {
+        "token-type-mismatch"
+    } else {
+        error.reason()
     }
 }
 

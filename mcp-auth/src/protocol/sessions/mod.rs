@@ -38,7 +38,7 @@ pub(super) use self::running::{SessionRequest, UntilCancelled};
 pub(super) use self::session::{Session, TooManySubscriptions};
 pub(super) use self::stream::{SessionStream, StreamWriter};
 
-use self::event_log::Most;
+use self::event_log::{EventLog, Most};
 use self::session::Lifetime;
 
 /// All sessions of a server.
