@@ -15,7 +15,7 @@ pub(crate) struct DigestKey {
 }
 
 impl DigestKey {
-    /// Makes the digests of a server from bytes that are used for nothing else.
+    /// Makes digests with a key from these bytes. The bytes must have no other use.
     pub(crate) fn new(bytes: &[u8; DIGEST_KEY_LEN]) -> Self {
         let id = digest::digest(&digest::SHA256, bytes);
         let id = id.as_ref().iter().take(4);
@@ -32,7 +32,7 @@ impl DigestKey {
         Some(Self::new(&bytes))
     }
 
-    /// Returns the digest of arguments. The digest does not depend on blanks and on the order of members.
+    /// Returns the digest of arguments. Neither blanks nor the order of members change the digest.
     pub(super) fn of(&self, arguments: &str) -> String {
         let mut canonical = String::with_capacity(arguments.len());
         match serde_json::from_str(arguments) {
@@ -76,7 +76,7 @@ fn write_canonical(value: &Value, text: &mut String) {
     }
 }
 
-/// Shows nothing of the key.
+/// Does not show the key.
 impl fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DigestKey")

@@ -11,11 +11,11 @@ use super::sink::AuditSink;
 /// A file with a record in each line, as JSON.
 ///
 /// The file is opened for appending, so several processes can write one file, and a program that rotates logs can copy and
-/// truncate the file. If another file takes the place of the path, or none, the sink opens the path anew before it writes
-/// the next record.
+/// truncate the file. If a program renames, replaces or removes the file, the sink opens the path anew before it writes the
+/// next record.
 ///
-/// A server opens its file itself: with `MCP_AUDIT`, or with [`ServerBuilder::audit_file`](crate::ServerBuilder::audit_file).
-/// Open a file yourself for a second file.
+/// With `MCP_AUDIT` or [`ServerBuilder::audit_file`](crate::ServerBuilder::audit_file), the server opens the file itself. Use
+/// this type for a second file.
 ///
 /// ```
 /// # let directory = tempfile::tempdir().unwrap();
@@ -41,13 +41,13 @@ pub struct AuditFile {
     synced: Instant,
 }
 
-/// When the operating system has to put the records of a file on the disk.
+/// The time at which the operating system has to write the records of a file to the disk.
 ///
-/// The setting matters only if the machine or its power fails. A process that is killed loses no record that is written.
+/// The setting matters only if the machine or its power fails. A killed process loses no record that it has written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AuditSync {
-    /// After each write, before the next write. A write has all records that wait at that time, at most 256.
+    /// After each write, before the next write. One write contains all records that wait in the queue, at most 256.
     EachRecord,
     /// Once a second.
     EachSecond,
@@ -75,8 +75,8 @@ impl AuditFile {
         })
     }
 
-    /// Opens the path anew if it names another file now. A line of which only a part is in the old file is written to the
-    /// new file in full.
+    /// Opens the path anew if the path now names another file. If the old file has only a part of a line, the complete line
+    /// is written to the new file.
     fn follow(&mut self) -> io::Result<()> {
         if is_at(&self.file, &self.path) {
             return Ok(());
@@ -144,7 +144,7 @@ impl AuditSink for AuditFile {
 
 impl Drop for AuditFile {
     fn drop(&mut self) {
-        // An error has no reader any more.
+        // `drop` cannot return the error.
         let _ = self.sync_now();
     }
 }

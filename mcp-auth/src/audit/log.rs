@@ -12,8 +12,8 @@ use super::sink::AuditSink;
 /// Writes each record as one event of `tracing`, at `info`, with the target `mcp_auth::audit`.
 #[derive(Debug)]
 pub(crate) struct AuditLines {
-    /// The subscriber of the thread that made the sink. `None` if the thread had none; the global subscriber then gets the
-    /// events.
+    /// The subscriber of the thread that made the sink. `None` if that thread had no subscriber; the global subscriber then
+    /// gets the events.
     subscriber: Option<Dispatch>,
 }
 

@@ -1,7 +1,7 @@
-//! The audit log: a record of each decision, written by threads of its own.
+//! The audit log: a record of each decision. Separate threads write the records.
 //!
-//! This module knows the form of a record, the sinks and their queues. It does not know what is decided: `protocol`
-//! makes the records. A record contains neither arguments nor tokens, and no name that a caller without rights chose.
+//! This module contains the form of a record, the sinks and their queues. The module makes no decisions and no records:
+//! `protocol` makes the records. A record contains neither arguments nor tokens, and no name that a caller made up.
 //!
 //! INVARIANT: a record is written, or its loss is counted, logged and written as a record of its own.
 
@@ -61,11 +61,11 @@ pub(crate) struct AuditConfig {
     pub(crate) queue: usize,
 }
 
-/// Room for one record in the queue of each sink.
+/// A reserved place for one record in the queue of each sink.
 #[derive(Debug)]
 pub(crate) struct Room(Vec<Place>);
 
-/// No room became free in time.
+/// The queue of a sink had no free place in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NoRoom;
 
@@ -109,7 +109,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`] if a queue has no room after the time of the setting.
+    /// [`NoRoom`] if a queue is still full after the time of the setting `audit_wait`.
     pub(crate) async fn reserve(&self) -> Result<Room, NoRoom> {
         let wait = self.wait.unwrap_or_default();
         let all = async {
@@ -138,8 +138,8 @@ impl Audit {
         self.write(record, room);
     }
 
-    /// Counts a request that was refused because it has no token or a bad one. The first refusal for a reason has a
-    /// record. Further refusals for the same reason have one record a minute, with their number, so that a stranger cannot
+    /// Counts a request that was refused because it has no token or a bad token. The first refusal for a reason has a
+    /// record. Further refusals for the same reason share one record a minute, which has their number. So a stranger cannot
     /// fill the disk.
     pub(crate) fn refused_sign_in(&self, reason: &'static str) {
         self.sign_ins.count(reason);
@@ -165,8 +165,8 @@ impl Audit {
         }
     }
 
-    /// Writes the counts of refused sign-ins, and waits until the sinks have written every record, at most for five
-    /// seconds. Later records are lost, and are counted in the log.
+    /// Writes the counts of refused sign-ins, and waits at most five seconds until the sinks have written every record. The
+    /// remaining records are lost, and the log has their number.
     pub(crate) fn close(&self) {
         for (reason, count) in self.sign_ins.all() {
             self.write(

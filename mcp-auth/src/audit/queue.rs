@@ -1,7 +1,7 @@
 //! The queue and the thread of a sink.
 //!
-//! INVARIANT: a record holds its place in the queue until the sink has flushed it. A call that finds no place never waits
-//! for the sink unless the setting says so.
+//! INVARIANT: a record holds its place in the queue until the sink has flushed the record. A call waits for a place only if
+//! `audit_wait` is set.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,7 @@ struct Queued {
     _place: Place,
 }
 
-/// A place in the queue. It is free again when the value is dropped.
+/// A place in the queue. Dropping the value frees the place.
 #[derive(Debug)]
 pub(super) struct Place(Arc<Semaphore>);
 
@@ -53,14 +53,14 @@ impl Drop for Place {
 struct Shared {
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
-    /// The records that were lost since the last record that counts them.
+    /// The number of records that were lost since the last record `lost`.
     lost: AtomicU64,
     lost_log: LogThrottle,
     failure_log: LogThrottle,
     is_closed: AtomicBool,
     /// The time at which the thread stops trying.
     deadline: OnceLock<Instant>,
-    /// The work that is done once a second.
+    /// The function that the thread calls once a second.
     tick: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -106,7 +106,7 @@ impl Writer {
         })
     }
 
-    /// Lets the thread do this work once a second.
+    /// Lets the thread call this function once a second.
     pub(super) fn each_second(&self, work: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.tick.set(Box::new(work));
     }
@@ -118,7 +118,7 @@ impl Writer {
         Some(Place(Arc::clone(places)))
     }
 
-    /// Adds a record to the queue. Without a place, the record is lost if the queue is full.
+    /// Adds a record to the queue. If the record has no reserved place and the queue is full, the record is lost.
     pub(super) fn write(&self, record: Arc<AuditRecord>, place: Option<Place>) {
         let places = &self.shared.places;
         let free = || {
@@ -138,7 +138,7 @@ impl Writer {
         }
     }
 
-    /// Waits until the sink has written the records of the queue, at most for [`CLOSING`].
+    /// Waits at most the time [`CLOSING`] until the sink has written the records of the queue.
     pub(super) fn close(&self) {
         if self.shared.is_closed.swap(true, Ordering::AcqRel) {
             return;
@@ -174,7 +174,8 @@ impl Shared {
         }
     }
 
-    /// Repeats an operation of the sink until it succeeds. Returns false if the server is closing and the time is over.
+    /// Repeats an operation of the sink until the operation succeeds. Returns false if the server is closing and the time is
+    /// over.
     fn insist(&self, mut operation: impl FnMut() -> io::Result<()>) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -271,7 +272,7 @@ const BATCH: usize = 256;
 const TICK: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest time that a server which stops waits for a sink.
+/// The longest time that the server waits for a sink before it stops.
 const CLOSING: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_millis(500);
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Counts refused sign-ins by their reason. There are few reasons, so a stranger can neither fill the memory nor cause
-/// more than one record a minute for each reason.
+/// Counts refused sign-ins for each reason. There are few reasons, so a stranger cannot fill the memory. A stranger causes at
+/// most one record a minute for each reason.
 #[derive(Debug, Default)]
 pub(super) struct SignIns(Mutex<BTreeMap<&'static str, Count>>);
 

@@ -7,9 +7,9 @@ use super::record::AuditRecord;
 /// A place that keeps the records of the audit log, such as a file or a message queue.
 /// [`ServerBuilder::audit_sink`](crate::ServerBuilder::audit_sink) adds a sink to a server.
 ///
-/// The server calls a sink on a thread of its own, so a sink may block. The records of a sink have a queue. While the sink
-/// blocks or fails, the queue fills up, and the server does what
-/// [`audit_wait`](crate::ServerBuilder::audit_wait) says.
+/// The server calls each sink on a separate thread, so a sink may block. Each sink has a queue of records. While the sink
+/// blocks or fails, the queue fills up. When the queue is full, [`audit_wait`](crate::ServerBuilder::audit_wait) decides
+/// whether calls wait or records are dropped.
 ///
 /// ```
 /// use std::io;
@@ -37,12 +37,12 @@ pub trait AuditSink: Send + 'static {
     /// If the sink did not take the record. The server calls this method again with the same record, after a pause.
     fn write(&mut self, record: &AuditRecord) -> io::Result<()>;
 
-    /// Keeps the records that the sink took. The server calls this method when no other record waits, after at most 256
-    /// records, and at least once a second.
+    /// Makes sure that the records of earlier [`write`](Self::write) calls are kept. The server calls this method when no
+    /// other record waits, after at most 256 records, and at least once a second.
     ///
     /// # Errors
     ///
-    /// If the records are not kept yet. The server calls this method again, after a pause.
+    /// If the sink could not keep the records. The server calls this method again, after a pause.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -96,7 +96,7 @@ pub(crate) fn would_allow(
     supposed(guard, caller, organization, server_scopes).is_ok()
 }
 
-/// Returns the decision that [`decide`] would make about such a caller. Makes no proof.
+/// Returns the decision that [`decide`] would make about a caller with these facts. Makes no proof.
 pub(crate) fn supposed(
     guard: &Guard,
     caller: Option<&TokenFacts<'_>>,

@@ -1,7 +1,7 @@
 //! Explains a decision: which requirements a caller meets, from which fact, and what would change the decision.
 //!
-//! INVARIANT: this module decides nothing. The decision is that of `decision.rs`, and each requirement is compared by
-//! [`Requirement::is_met`], as in the decision.
+//! INVARIANT: this module makes no decision. `decision.rs` makes the decision. [`Requirement::is_met`] compares each
+//! requirement, as in the decision.
 
 use std::fmt;
 
@@ -16,8 +16,9 @@ use super::requirement::{Guard, Requirement, kind_names};
 
 /// Why a caller may or may not use a tool, a prompt or a resource.
 ///
-/// [`Server::explain`](crate::Server::explain) and [`Server::explain_token`](crate::Server::explain_token) make it, and a
-/// server that is started with `MCP_AUTH=explain` prints it. `Display` writes it as text.
+/// [`Server::explain`](crate::Server::explain) and [`Server::explain_token`](crate::Server::explain_token) make an
+/// explanation, and a server that is started with `MCP_AUTH=explain` prints explanations. `Display` writes an explanation as
+/// text.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -53,19 +54,17 @@ use super::requirement::{Guard, Requirement, kind_names};
 pub struct Explanation {
     /// `tool`, `prompt` or `resource`.
     pub kind: &'static str,
-    /// The declared name; of a resource, the URI or the template.
+    /// The declared name of a tool or a prompt, or the URI or the template of a resource.
     pub name: String,
     /// The decision.
     pub decision: ExplainedDecision,
-    /// The reason of a denial, which is also the text that the client of a tool reads; or the reason why there is no
-    /// decision.
+    /// The reason of a denial, or the reason why there is no decision. The client of a denied tool reads the same reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// A hint for the user of a denied client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// All scopes that a new token needs so that the call is allowed. Empty if the caller is allowed, or if no new token
-    /// would help.
+    /// All scopes with which a new token would be allowed. Empty if the caller is allowed, or if no new token would help.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
     /// The requirements of the guard, and the scopes that the server requires of every request. Empty for a public tool.
@@ -84,9 +83,9 @@ pub enum ExplainedDecision {
     Allowed,
     /// The guard denies the caller.
     Denied,
-    /// A policy decides. No policy is asked about a caller without a token.
+    /// A policy decides. The server asks no policy about a caller without a token.
     DependsOnPolicy,
-    /// The guard needs a token, and there is none that is accepted.
+    /// The guard needs a token, and the caller has no accepted token.
     NotSignedIn,
     /// The organization cannot be looked up now.
     Undecided,
@@ -102,16 +101,16 @@ pub struct ExplainedRequirement {
     /// states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stated_by: Option<&'static str>,
-    /// Whether the caller meets the requirement. `None` if that is not known: a policy is not asked, or the organization
-    /// cannot be looked up.
+    /// Whether the caller meets the requirement. `None` if the server does not know, because the server asks no policy, or
+    /// because the organization cannot be looked up.
     pub met: Option<bool>,
     /// The fact that was compared: `token`, `session`, `organization`, `membership` or `policy`. `None` for alternatives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<&'static str>,
-    /// The values of that fact. `None` if there are none, or if they are not known.
+    /// The values of the fact that was compared. `None` if the fact has no values, or if the values are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// The thing that would meet the requirement. `None` if it is met.
+    /// The text that says what would meet the requirement. `None` if the caller meets the requirement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
     /// The alternatives of a choice. All requirements of one alternative must be met.
@@ -138,7 +137,8 @@ impl Explanation {
     ) -> Self {
         let mut requirements = Vec::new();
         if !guard.is_public() {
-            // The order is that in which denials are reported. A module and a function may state the same requirement.
+            // The requirements have the order in which denials are reported. A module and a function may state the same
+            // requirement.
             let mut stated: Vec<_> = guard.stated().collect();
             stated.sort_by_key(|(requirement, _)| *requirement);
             stated.dedup_by_key(|(requirement, _)| *requirement);
@@ -233,7 +233,7 @@ impl Explained<'_> {
             .caller
             .is_some_and(|caller| matches!(caller.policies, Policies::Assume(_)));
         match self.organization {
-            // Apart from its policies a requirement is monotonic: an organization changes only an unmet one.
+            // Apart from its policies a requirement is monotonic: an organization never makes a met requirement unmet.
             Err(_) if with(assumed(false)) => Some(true),
             Err(_) => (!requirement.uses_organization()).then_some(false),
             Ok(_) if is_assumed => {

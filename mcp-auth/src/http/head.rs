@@ -130,7 +130,7 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
     text(value).filter(|text| text.is_ascii())
 }
 
-/// Returns a value as text, without surrounding blanks. `None` if it is not UTF-8.
+/// Returns a value as text, without surrounding blanks. `None` if the value is not UTF-8.
 fn text(value: &HeaderValue) -> Option<&str> {
     str::from_utf8(value.as_bytes().trim_ascii()).ok()
 }

@@ -342,8 +342,8 @@ impl Challenges {
     }
 }
 
-/// Returns the response with a problem. It is JSON in the form of OAuth, or a JSON-RPC response with the members of OAuth
-/// in `data`. `request` is the id of the JSON-RPC request, as JSON.
+/// Returns the response with a problem. `request` is the id of the JSON-RPC request, as JSON. With an id, the body is a
+/// JSON-RPC response with the members of OAuth in `data`. Without an id, the body is JSON in the form of OAuth.
 fn answer(
     problem: &Problem,
     challenge: Option<HeaderValue>,

@@ -291,7 +291,7 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the organization that the query of a URL names, if the server reads it.
+    /// Returns the organization that the query of a URL names. `None` if the server does not read the query.
     fn organization_of(&self, query: Option<&str>) -> UrlOrg {
         match query {
             Some(query) if self.endpoint.reads_url_org() => {
@@ -302,8 +302,8 @@ impl Site {
         }
     }
 
-    /// Explains why the caller of a token may or may not use a tool, a prompt or a resource. `query` is that of the endpoint's
-    /// URL. `None` if there is nothing of this name.
+    /// Explains why the caller of a token may or may not use a tool, a prompt or a resource. `query` is the query of the
+    /// endpoint's URL. `None` if the server has nothing with this name.
     pub(crate) async fn explain(
         &self,
         token: Option<&str>,

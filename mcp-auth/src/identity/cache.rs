@@ -56,7 +56,7 @@ impl TokenCache {
         match caller.verified().evidence() {
             Evidence::Signed { .. } => self.signed.insert(token, caller),
             Evidence::Confirmed(_) => self.confirmed.insert(token, caller),
-            // There is no token under which the caller could be found.
+            // A local user has no token, so the cache has no key for the user.
             Evidence::LocalUser => {}
         }
     }

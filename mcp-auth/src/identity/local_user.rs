@@ -4,12 +4,12 @@ use crate::identity::caller::CallerParts;
 use crate::identity::conventions::Conventions;
 use crate::identity::org::{Org, is_key, is_permission};
 
-/// The user of this machine, for a server over stdio that presents no access token:
-/// [`ServerBuilder::local_user`](crate::ServerBuilder::local_user).
+/// The caller of a server over stdio, if the environment has no access token. The setting
+/// [`ServerBuilder::local_user`](crate::ServerBuilder::local_user) takes a local user.
 ///
-/// A local user has exactly the organization, the role, the permissions and the scopes that are named here. The guards
-/// decide about a local user as about the user of an OAuth access token with these properties. No Clerk instance is
-/// asked: a local user has no profile, and no features, plans or session.
+/// A local user has exactly the organization, the role, the permissions and the scopes that the code names. The guards
+/// decide about a local user as about the user of an OAuth access token with these properties. The server asks no Clerk
+/// instance about a local user, who therefore has no profile, no features, no plans and no session.
 ///
 /// ```
 /// use mcp_auth::LocalUser;
@@ -43,7 +43,7 @@ impl LocalUser {
         }
     }
 
-    /// Acts in an organization. The id of `acme` is `org_acme`.
+    /// Sets the organization in which the user acts. The id of `acme` is `org_acme`.
     pub fn org(mut self, slug: impl Into<String>) -> Self {
         self.organization = Some(slug.into());
         self
@@ -67,7 +67,7 @@ impl LocalUser {
         self
     }
 
-    /// Returns what is wrong with the user. `None` if nothing is wrong.
+    /// Returns the first invalid value, in words. `None` if all values are valid.
     pub(crate) fn mistake(&self) -> Option<String> {
         let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_name_byte);
         if !is_name(&self.name) {

@@ -23,7 +23,7 @@ pub(crate) struct TokenPolicy {
     /// The only OAuth clients whose tokens are accepted. `None` accepts any client. The revocations can replace the list
     /// while the server runs.
     pub(crate) allowed_clients: Option<Vec<String>>,
-    /// The revoked access.
+    /// The access that the operator revoked.
     pub(crate) revocations: Revocations,
     /// True if OAuth access tokens are accepted.
     pub(crate) oauth: bool,

@@ -138,7 +138,7 @@ impl AsRef<[u8]> for CountedBytes {
     }
 }
 
-/// A message of at most this number of bytes does not count. The number of such messages is limited too.
+/// A message of at most this number of bytes does not count, because the number of messages has a limit too.
 pub(crate) const UNCOUNTED: usize = 16 * 1024;
 
 impl Drop for Taken {

@@ -38,7 +38,7 @@ pub(crate) struct AccessRule {
 }
 
 impl AccessRule {
-    /// Returns what decides after the guard, in words.
+    /// Returns the decisions that follow the guard, in words.
     pub(crate) fn after_guard(&self) -> Vec<String> {
         let rule = self
             .rule

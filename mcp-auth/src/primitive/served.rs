@@ -414,7 +414,7 @@ impl Served {
         self.takes_code
     }
 
-    /// Returns whether calls run as tasks. `None` if no call does.
+    /// Returns whether calls run as tasks. `None` if no call runs as a task.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         self.registration.declaration.kind.task()
     }

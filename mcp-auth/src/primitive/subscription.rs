@@ -63,7 +63,7 @@ struct Subscribers {
 }
 
 struct Mailbox {
-    /// The organization in which the subscriber acts. Empty while the subscriber acts in none.
+    /// The organization in which the subscriber acts. Empty while the subscriber acts in no organization.
     organization: OnceLock<String>,
     wanted: ChangedLists,
     pending: Mutex<Pending>,
@@ -194,7 +194,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// States in which organization the subscriber acts, if the subscriber has acted in none so far.
+    /// Sets the organization in which the subscriber acts, unless the organization is already set.
     pub(crate) fn act_in(&self, organization: &str) {
         self.mailbox
             .organization

@@ -12,13 +12,13 @@ use crate::primitive::{LogName, Served};
 
 use super::decisions::{About, Decision, DecisionOutcome, Who};
 
-/// The facts about a decision that only the audit log needs. They exist only if the server has an audit log.
+/// The facts about a decision that only the audit log needs. A decision has these facts only if the server has an audit log.
 #[derive(Debug, Default)]
 pub(super) struct Audited {
     /// The digest of the arguments.
     pub(super) arguments: Option<String>,
     pub(super) trace_id: Option<String>,
-    /// The source of the organization. `None` if the decision did not look for one.
+    /// The source of the organization. `None` if the decision did not look for an organization.
     named_by: Option<NamedBy>,
     /// The uptime at which the membership was looked up.
     looked_up: Option<Duration>,

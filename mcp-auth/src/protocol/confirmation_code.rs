@@ -1,7 +1,7 @@
 //! The codes with which clients that cannot ask a person confirm calls of tools with `confirm`.
 //!
-//! A code is sealed like the state of a request: it is valid only for the same caller in the same organization, the same
-//! tool and the same arguments, and only for five minutes. `confirmations` ensures that it is used once.
+//! A code is sealed like the state of a request. The code is valid only for the same caller in the same organization, the
+//! same tool and the same arguments, and only for five minutes. `confirmations` ensures that a code is used once.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     pub(super) code: Option<String>,
 }
 
-/// The client sent the argument twice, or not as a string.
+/// The client sent the argument `confirmation_code` twice, or the argument is not a string.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("Invalid argument `confirmation_code`: expected one string")]
 pub(super) struct InvalidCode;
@@ -35,7 +35,7 @@ pub(super) struct InvalidCode;
 ///
 /// - [`InvalidCode`]
 pub(super) fn taken(arguments: &ByteString) -> Result<Arguments, InvalidCode> {
-    // The function reports arguments that are no object.
+    // If the arguments are not an object, the tool reports the error.
     let Ok(Members(members)) = serde_json::from_str(arguments) else {
         let arguments = arguments.clone();
         return Ok(Arguments {
@@ -72,8 +72,8 @@ pub(super) fn seal(sealer: &Sealer, origin: Origin<'_>, question: &QuestionId) -
     })
 }
 
-/// Returns the question that a code agrees to. `None` if this server did not make the code for this call, or made it more
-/// than five minutes ago.
+/// Returns the question that a code agrees to. `None` if this server did not make the code for this call, or made the code
+/// more than five minutes ago.
 pub(super) fn open(sealer: &Sealer, origin: Origin<'_>, code: &str) -> Option<QuestionId> {
     if code.len() > MOST_LENGTH {
         return None;
@@ -111,8 +111,9 @@ impl<'de> Visitor<'de> for ReadMembers {
     }
 }
 
-/// A model copies a code, so a code is short lived and has about 80 characters.
+/// The time for which a code is valid.
 const LIFETIME: Duration = Duration::from_secs(300);
+/// The length in bytes above which a text is not a code. A code has about 80 characters, because a model has to copy the code.
 const MOST_LENGTH: usize = 256;
 
 #[cfg(test)]
@@ -196,7 +197,7 @@ mod tests {
             assert_eq!(open(&sealer, other, &code), None);
         }
         assert_eq!(open(&sealer, origin, &"A".repeat(257)), None);
-        // A code is no state of a request.
+        // A code is not accepted as the state of a request.
         let binding = origin.bound(Purpose::RequestState, |binding| sealer.open(binding, &code));
         assert_eq!(binding, None);
         clock.advance(LIFETIME);

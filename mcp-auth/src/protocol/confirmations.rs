@@ -124,7 +124,7 @@ impl fmt::Debug for Confirmations {
     }
 }
 
-/// The used confirmations of this process. A party that uses up its share is refused, and no other party.
+/// The used confirmations of this process. The process refuses only a party that has used up its share.
 pub(crate) struct InMemory {
     clock: Arc<dyn Clock>,
     shares: Arc<Pool>,
@@ -134,7 +134,7 @@ pub(crate) struct InMemory {
 #[derive(Default)]
 struct Used {
     ids: HashMap<String, Taken>,
-    /// The ids in the order in which they expire, each with its end in milliseconds since 1970.
+    /// The ids in the order in which they expire, each with the time at which it expires, in milliseconds since 1970.
     ends: VecDeque<(u64, String)>,
 }
 
@@ -173,12 +173,12 @@ impl Used {
     }
 }
 
-/// The time for which a used confirmation is remembered. It is longer than a state is valid, because clocks differ.
+/// The time for which a used confirmation is remembered. This time is longer than a state is valid, because clocks differ.
 const KEEP: Duration = Duration::from_secs(900);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The largest number of confirmations that are remembered: about 20 MiB.
 const MOST: usize = 100_000;
-/// The largest number of confirmations of one user or machine. A person reads less than two questions in a second.
+/// The largest number of confirmations of one user or machine. A person reads fewer than two questions a second.
 const MOST_OF_USER: usize = 2_000;
 
 #[cfg(test)]

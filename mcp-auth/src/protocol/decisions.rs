@@ -1,12 +1,12 @@
 //! The place where every decision ends, with all its facts.
 //!
 //! A decision is about the use of a tool, a prompt or a resource, about a list, or about a name that does not exist.
-//! [`Decisions::ended`] gets each decision exactly once, also the decision of a call that was dropped before its end. It
-//! writes the log line, counts the decision for metrics, and writes the record of the audit log if the server has one.
-//! The log, the metrics, the span of the request and the audit log have the same names of outcomes.
+//! [`Decisions::ended`] gets each decision exactly once, also the decision about a call that was dropped before its end.
+//! `ended` writes the log line, counts the decision for metrics, and writes the record if the server has an audit log. The
+//! log, the metrics, the span of the request and the audit log have the same names of outcomes.
 //!
 //! At `info`, a decision that allowed a call has no line. Any other decision has a line with the outcome, the reason and
-//! the duration. That line contains neither the caller nor the arguments. At `debug`, every decision about a primitive
+//! the duration. A line at `info` contains neither the caller nor the arguments. At `debug`, every decision about a primitive
 //! has a line with its caller.
 
 use std::sync::Arc;
@@ -46,11 +46,12 @@ pub(super) struct Decision<'a> {
     pub(super) about: About<'a>,
     /// `None` for a request without a token.
     pub(super) caller: Option<&'a Caller>,
-    /// The organization in which the caller acts. `None` if there is none, or if the decision did not look it up.
+    /// The organization in which the caller acts. `None` if the caller acts in no organization, or if the decision did not
+    /// look the organization up.
     pub(super) org: Option<&'a Org>,
     pub(super) outcome: DecisionOutcome,
     pub(super) cause: Cause<'a>,
-    /// The uptime at which the decision began. `None` if the decision ended as it began.
+    /// The uptime at which the decision began. `None` if the decision took no time.
     pub(super) since: Option<Duration>,
     /// True if metrics count the decision as a call.
     pub(super) is_call: bool,
@@ -63,7 +64,7 @@ pub(super) struct Cause<'a> {
     pub(super) denied: Option<&'a Denied>,
     /// The setting of the limit that was exceeded.
     pub(super) limit: Option<&'static str>,
-    /// The reason, which contains nothing that a client chose.
+    /// The reason, which contains no text that a client chose.
     pub(super) reason: Option<&'a str>,
     /// The error id.
     pub(super) request: Option<Reference>,
@@ -104,7 +105,7 @@ pub(super) enum DecisionOutcome {
     Limited,
     Panicked,
     TimedOut,
-    /// The request needs a token and has none.
+    /// The request needs a token and has no token.
     Unauthenticated,
     /// The data for the decision could not be looked up.
     Unavailable,
@@ -133,7 +134,7 @@ impl<'a> Cause<'a> {
 }
 
 impl<'a> Decision<'a> {
-    /// A decision that ends as it begins.
+    /// Makes a decision that takes no time.
     fn at_once(
         method: Method,
         about: About<'a>,
@@ -218,7 +219,8 @@ impl Decisions {
         self.clock.uptime()
     }
 
-    /// Returns true if decisions about lists are kept. They have no log line.
+    /// Returns true if decisions about lists are recorded. A decision about a list has no log line, so only the audit log
+    /// needs it.
     pub(super) fn keeps_lists(&self) -> bool {
         self.audits()
     }
@@ -273,7 +275,7 @@ impl Decisions {
         self.ended(&decision, None);
     }
 
-    /// Receives a request that was refused because it has no token or a bad one.
+    /// Receives a request that was refused because it has no token or a bad token.
     pub(super) fn refused_sign_in(&self, reason: &'static str) {
         if let Some(audit) = &self.audit {
             audit.refused_sign_in(reason);

@@ -29,7 +29,7 @@ pub(super) const WITH_ICONS: &str = "2025-11-25";
 /// visible ASCII, is `Malformed`. A malformed header never equals a value of the body.
 #[derive(Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
-    /// False for a transport without headers (stdio). No header has to repeat a value of the body then.
+    /// False for a transport without headers (stdio), where no header has to repeat a value of the body.
     pub(crate) required: bool,
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,

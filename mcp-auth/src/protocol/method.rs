@@ -1,5 +1,5 @@
-//! The methods of MCP whose requests the server decides about. A name that a client made up never gets a value of its
-//! own, so logs and records contain only the names of this list.
+//! The methods of MCP whose requests the server decides about. A method that is not in this list is `Other`, so logs and
+//! records never contain a name that a client made up.
 
 use std::fmt;
 

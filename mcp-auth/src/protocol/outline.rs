@@ -1,15 +1,15 @@
-//! The outline of a message, for a transport without headers. That transport must know which request a message is, or
-//! which request it cancels, before the endpoint handles the message.
+//! The outline of a message, for a transport without headers. Before the endpoint handles a message, the transport must
+//! know the id of the request, or the id of the request that the message cancels.
 
 use super::envelope::{Message, RESPONSE};
 use super::error::RpcError;
 
-/// The outline of a message. Ids are as written in the message.
+/// The outline of a message. Each id has the form in which the message contains it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Outline {
     /// A notification that cancels the request with this id.
     Cancellation(String),
-    /// The endpoint responds with an error. The id is the id of the message, if it could be read.
+    /// A message to which the endpoint responds with an error. The value is the id of the message, if the id could be read.
     Malformed(Option<String>),
     Notification,
     Request {
@@ -20,12 +20,12 @@ pub(crate) enum Outline {
     Response,
 }
 
-/// A request, by the way in which its transport treats it.
+/// The kinds of requests that a transport treats in different ways.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RequestKind {
     /// `initialize`. Later messages depend on its session.
     Initialize,
-    /// `subscriptions/listen`. The server may end it, and then sends a cancellation.
+    /// `subscriptions/listen`. If the server ends the subscription, it sends a cancellation.
     Listen,
     Other,
 }
@@ -59,7 +59,7 @@ impl Outline {
         }
     }
 
-    /// Returns the id of the request that the message is.
+    /// Returns the id of a request, or of a malformed message whose id could be read.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Malformed(id) => id.as_deref(),

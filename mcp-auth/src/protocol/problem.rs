@@ -1,4 +1,4 @@
-//! Refusals of requests that both transports send: a status of HTTP, a code, and a text.
+//! Refusals of requests that HTTP and stdio share: a status of HTTP, a code, and a text.
 //!
 //! Over HTTP the status is the status of the response. Over stdio, and in a JSON-RPC response over HTTP, the status is
 //! the code of the JSON-RPC error. The codes are outside the range that JSON-RPC reserves (MCP 2026-07-28, basic).
@@ -21,7 +21,7 @@ pub(crate) struct Problem {
     pub(crate) description: Cow<'static, str>,
     /// The time after which a retry makes sense.
     pub(crate) wait: Option<Duration>,
-    /// Further members.
+    /// Further members of the JSON object.
     pub(crate) members: Vec<(&'static str, Value)>,
 }
 
@@ -40,7 +40,7 @@ impl Problem {
         }
     }
 
-    /// Says after which time a retry makes sense.
+    /// Sets the time after which a retry makes sense.
     pub(crate) fn later(self, wait: Duration) -> Self {
         Self {
             wait: Some(wait),
@@ -150,7 +150,7 @@ impl Problem {
     }
 }
 
-/// Returns a time to wait in whole seconds. It is at least 1, because 0 would make the client retry at once.
+/// Returns a time to wait in whole seconds. The result is at least 1, because with 0 the client would retry at once.
 pub(crate) fn seconds(wait: Duration) -> u64 {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     u64::try_from(seconds).unwrap_or(u64::MAX)

@@ -114,7 +114,7 @@ impl Rates {
         self.store.take(&self.counts(call)).await
     }
 
-    /// Counts a further run of a function for the rates that the function declares, and not for those of the server.
+    /// Counts a further run of a function for the rates that the function declares, and not for the rates of the server.
     ///
     /// # Errors
     ///

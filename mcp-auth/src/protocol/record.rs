@@ -1,5 +1,5 @@
-//! The record of one call, which passes the call's end to [`Decisions`], also if the call is dropped before it ends. It
-//! decides what the client learns about a failure.
+//! The record of one call. The record passes the call's end to [`Decisions`], also if the call is dropped before it ends. The
+//! record decides what the client learns about a failure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Record {
         Self::begin(decisions, method, Some(served), caller)
     }
 
-    /// Begins the record of a request for a list. `None` if lists are not kept.
+    /// Begins the record of a request for a list. `None` if decisions about lists are not recorded.
     pub(super) fn of_list(
         decisions: &Arc<Decisions>,
         list: List,
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Sets the arguments of the call, whose digest is kept.
+    /// Sets the arguments of the call, and keeps only their digest.
     pub(super) fn has_arguments(&mut self, arguments: &str) {
         if let (Some(audited), Some(audit)) = (&mut self.audited, self.decisions.audit()) {
             audited.arguments = Some(audit.digest(arguments));
@@ -117,11 +117,11 @@ impl Record {
         }
     }
 
-    /// Waits for room in the audit log, if the settings say so.
+    /// If `audit_wait` is set, waits for room in the audit log.
     ///
     /// # Errors
     ///
-    /// The audit log has no room in time. The record has ended.
+    /// The audit log has no room in time. This method has then ended the record.
     pub(super) async fn reserve(&mut self) -> Result<(), NoRoom> {
         let audit = self.decisions.audit().filter(|audit| audit.waits());
         let (Some(audited), Some(audit)) = (&mut self.audited, audit) else {
@@ -260,7 +260,7 @@ impl Record {
         self.ended(DecisionOutcome::Failed, cause);
     }
 
-    /// Ends the record of a decision that is made again, so that the request has one record.
+    /// Discards the record of a decision that the server makes again, so that the request has only one record.
     pub(super) fn repeat(mut self) {
         self.closed = true;
     }

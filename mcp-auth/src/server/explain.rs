@@ -19,12 +19,13 @@ use super::start;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Facts {
-    /// The name of a tool or a prompt, or the URI or the template of a resource. All if it is absent.
+    /// The name of a tool or a prompt, or the URI or the template of a resource. If the name is absent, everything that the
+    /// server has is explained.
     name: Option<String>,
     /// The kind of token: `oauth`, `session`, `m2m`, `api_key`, or `none` for a caller without a token.
     token: Option<String>,
     scopes: Vec<String>,
-    /// True if the caller acts in an organization. A role or a permission implies that.
+    /// True if the caller acts in an organization. A caller with a role or a permission always acts in an organization.
     organization: bool,
     role: Option<String>,
     permissions: Vec<String>,

@@ -253,8 +253,9 @@ impl CheckReport {
         self.count(Severity::Error) > 0
     }
 
-    /// Writes the report as JSON, as `MCP_CHECK_FORMAT=json` prints it: `subject`, `passed`, `findings` and `accepted`
-    /// with `code`, `severity`, `what`, `why` and `do` each, and `summary` with the numbers of findings.
+    /// Writes the report as JSON, as `MCP_CHECK_FORMAT=json` prints the report. The members are `subject`, `passed`,
+    /// `findings`, `accepted` and `summary`. Each entry of `findings` and of `accepted` has `code`, `severity`, `what`, `why`
+    /// and `do`. `summary` has the numbers of findings.
     ///
     /// ```
     /// # actix_web::rt::System::new().block_on(async {

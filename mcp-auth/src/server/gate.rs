@@ -17,7 +17,8 @@ enum Format {
     Text,
 }
 
-/// Checks, and prints the report. Ends the process with status 2 if Clerk could not be asked and nothing else is wrong.
+/// Checks the configuration, and prints the report. Ends the process with status 2 if the only error is that Clerk could not
+/// be asked.
 ///
 /// # Errors
 ///
@@ -40,7 +41,7 @@ pub(super) async fn run(builder: ServerBuilder, env: Environment<'_>) -> Result<
     if report.only_lacks_answers() {
         io::stdout().flush()?;
         writeln!(io::stderr(), "Error: {error}")?;
-        // The `main` of an application turns every error into status 1. No server runs yet that the exit would break off.
+        // An error would become status 1 in the `main` of the application. No server runs yet, so the exit interrupts nothing.
         process::exit(CheckReport::NOT_ASKED);
     }
     Err(error)

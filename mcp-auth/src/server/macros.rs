@@ -53,8 +53,8 @@ macro_rules! serve {
 }
 
 /// Serves the calling package's tools over stdin and stdout, to the client that starts the program.
-/// It takes the arguments of [`serve!`](crate::serve), and the result is the future of
-/// [`ServerBuilder::serve_stdio`](crate::ServerBuilder::serve_stdio). It needs the feature `stdio`.
+/// The macro takes the arguments of [`serve!`](crate::serve), and returns the future of
+/// [`ServerBuilder::serve_stdio`](crate::ServerBuilder::serve_stdio). The macro needs the feature `stdio`.
 ///
 /// ```no_run
 /// #[actix_web::main]

@@ -127,7 +127,7 @@ impl Report {
         self.endpoint = "stdin and stdout".to_owned();
         self.caller = Some(caller);
         self.local = None;
-        // Without an issuer, no token is accepted, and no membership is looked up.
+        // A server without an issuer accepts no token, and looks up no membership.
         if self.issuer.is_empty() {
             self.enforced.clear();
         }

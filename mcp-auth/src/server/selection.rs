@@ -174,7 +174,7 @@ impl fmt::Debug for Selection {
     }
 }
 
-/// Reports whether a tool is a ready tool, which only a method of the builder switches on.
+/// Reports whether a tool is a ready tool. Only a method of the builder switches a ready tool on.
 fn is_ready(tool: &PrimitiveInfo) -> bool {
     is_within(tool.module(), tools::MODULE)
 }

@@ -93,20 +93,20 @@ impl ServerBuilder {
     /// ```
     ///
     /// With `MCP_AUTH=check` in the environment, `serve` prints the report of
-    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error. If
-    /// Clerk could not be asked and nothing else is wrong, the process ends with status 2.
+    /// [`check`](Self::check) instead of serving. `serve` returns an error if the report has an error. If
+    /// the only error is that Clerk could not be asked, the process ends with status 2.
     /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept, separated by commas.
-    /// `MCP_CHECK_FORMAT=json` prints the report as JSON, and `MCP_MATRIX` names a file with an access
-    /// matrix that must not be exceeded.
+    /// `MCP_CHECK_FORMAT=json` prints the report as JSON. `MCP_MATRIX` names a file with an access
+    /// matrix, and the check reports an error if a caller may do more than the matrix says.
     ///
     /// With `MCP_AUTH=tools` in the environment, `serve` prints the
     /// [`AccessMatrix`](crate::AccessMatrix) instead of serving; `tools-markdown` and `tools-json`
     /// print it in another format. The matrix needs no Clerk instance and no network, but the code
     /// must set the state that the tools take.
     ///
-    /// With `MCP_AUTH=explain` in the environment, `serve` prints an [`Explanation`](crate::Explanation) instead of serving,
-    /// and with `explain-json` as JSON: why a caller may or may not use a tool. The facts about the caller are JSON in
-    /// `MCP_AUTH_CALLER`, or in the standard input if that variable is unset.
+    /// With `MCP_AUTH=explain` in the environment, `serve` prints an [`Explanation`](crate::Explanation) instead of serving:
+    /// why a caller may or may not use a tool. `explain-json` prints the explanation as JSON. The facts about the caller are
+    /// JSON in `MCP_AUTH_CALLER`, or in the standard input if that variable is unset.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl ServerBuilder {
         Ok(ended?)
     }
 
-    /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
+    /// Prints the text that `MCP_AUTH` selects. Returns the builder if the variable is not set, so that the server starts.
     pub(super) async fn unless_printed(self, env: Environment<'static>) -> Result<Option<Self>> {
         if env.get("MCP_AUTH").as_deref() == Some("check") {
             return gate::run(self, env).await.map(|()| None);

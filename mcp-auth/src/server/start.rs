@@ -171,8 +171,9 @@ impl Server {
         Arc::clone(&self.site)
     }
 
-    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
-    /// URI or the template. `None` if the server has nothing of this name. See [`AccessMatrix::explain`].
+    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is the name of the tool or the
+    /// prompt, or the URI or the template of the resource. `None` if the server has nothing with this name. See
+    /// [`AccessMatrix::explain`].
     ///
     /// ```no_run
     /// use mcp_auth::SampleCaller;
@@ -193,13 +194,14 @@ impl Server {
 
     /// Explains why the caller with this token may or may not use a tool, a prompt or a resource now. The server verifies the
     /// token and looks up the membership, as for a request to the endpoint's URL without a query. `None` if the server has
-    /// nothing of this name.
+    /// nothing with this name.
     ///
-    /// If the token is not accepted, the explanation is about a caller without a token, and says why.
+    /// If the server does not accept the token, the explanation is about a caller without a token, and says why the token was
+    /// refused.
     ///
     /// # Security
     ///
-    /// The explanation shows the data of the caller. Show it to the caller and to operators only.
+    /// The explanation shows the data of the caller. Show the explanation only to the caller and to operators.
     pub async fn explain_token(&self, token: &str, name: &str) -> Option<Explanation> {
         self.site.explain(Some(token), None, name).await
     }

@@ -26,16 +26,17 @@ use super::serve::{StopSignals, close, write_log_to_stderr};
 use super::start::{self, Server};
 
 impl ServerBuilder {
-    /// Serves the client that started this program, over stdin and stdout: one JSON-RPC message a line. Serves until
-    /// stdin ends, or until SIGTERM or Ctrl-C. Calls that run then have less than a second to end, and the future
+    /// Serves the client that started this program, over stdin and stdout, with one JSON-RPC message in each line. Serves
+    /// until stdin ends, or until SIGTERM or Ctrl-C. Running calls then have less than a second to end, and the future
     /// completes within two seconds.
     ///
-    /// The caller is the owner of the access token in `MCP_AUTH_TOKEN`, which the server verifies again for every
-    /// message, or else the [`local_user`](Self::local_user), or else anonymous if the server is
-    /// [`discoverable`](Self::discoverable). Settings that concern connections, browsers and proxies have no effect.
+    /// The caller is the owner of the access token in `MCP_AUTH_TOKEN`. The server verifies the token again for every
+    /// message. Without a token, the caller is the [`local_user`](Self::local_user). Without a local user too, the caller is
+    /// anonymous, if the server is [`discoverable`](Self::discoverable). Settings that concern connections, browsers and
+    /// proxies have no effect.
     ///
-    /// The report of the start, the log and panics go to standard error, and nothing but protocol messages to standard
-    /// output. On Unix, text that other code prints to standard output from now on goes to standard error too.
+    /// The report of the start, the log and panics go to standard error. Only protocol messages go to standard output. On
+    /// Unix, text that other code prints to standard output after this call goes to standard error too.
     ///
     /// With `MCP_AUTH` in the environment, the program prints the check or the access matrix to standard output
     /// instead of serving, as with [`serve`](Self::serve).
@@ -52,7 +53,8 @@ impl ServerBuilder {
     /// - [`build`](Self::build) fails. A server with a local user needs no Clerk instance.
     /// - There is no caller: `MCP_AUTH_TOKEN` is not set, the code names no local user, and the server is not
     ///   discoverable.
-    /// - A release build would have a local user, and the code does not permit that.
+    /// - The program is a release build with a local user, and the code does not call
+    ///   [`dangerous_local_user_in_release`](Self::dangerous_local_user_in_release).
     /// - The server cannot register handlers for signals, or cannot start its threads.
     ///
     /// Source: MCP 2026-07-28, basic/transports/stdio.
@@ -192,8 +194,8 @@ fn config(site: &Arc<Site>, credentials: Credentials, messages: usize) -> StdioC
     }
 }
 
-/// Returns the standard output of the process, for protocol messages. From now on, other code that prints to standard
-/// output prints to standard error.
+/// Returns the standard output of the process, for protocol messages. Text that other code prints to standard output
+/// afterwards goes to standard error.
 #[cfg(unix)]
 fn own_stdout() -> io::Result<std::fs::File> {
     let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST_FREE)?;
@@ -206,8 +208,8 @@ fn own_stdout() -> io::Result<io::Stdout> {
     Ok(io::stdout())
 }
 
-/// The number of messages that may be handled at once beside the calls of the caller. At most 16 subscriptions are open,
-/// and at most 16 calls wait for an answer, so that the lines with cancellations and answers are always read.
+/// The number of messages that may be handled at once besides the calls of the caller. At most 16 subscriptions are open,
+/// and at most 16 calls wait for an answer. So the server can always read the lines with cancellations and answers.
 const BESIDE_CALLS: usize = 64;
 /// The first descriptor after standard input, output and error.
 #[cfg(unix)]

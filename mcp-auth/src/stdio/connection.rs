@@ -25,7 +25,7 @@ pub(super) struct Connection {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) credentials: Credentials,
-    /// Over stdio nothing is challenged.
+    /// A server over stdio sends no challenges.
     challenger: Challenger,
     pub(super) output: Output,
     running: Arc<Running>,
@@ -33,11 +33,11 @@ pub(super) struct Connection {
     session: Mutex<Option<(Arc<SessionId>, AbortHandle)>>,
 }
 
-/// A message that was read but not handled.
+/// A message that the server has read and not yet handled.
 pub(super) struct Pending {
     outline: Outline,
     body: Bytes,
-    /// The message, if it is a request.
+    /// The entry among the running requests. `None` if the message is not a request.
     request: Option<RunningRequest>,
     /// The handle that cancels the request to which the message refers.
     target: Option<tokio_util::sync::CancellationToken>,
@@ -95,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Handles a message, and sends its responses. Stops if the client cancels the request, or reads no more.
+    /// Handles a message, and sends its responses. Stops if the client cancels the request, or stops reading.
     pub(super) async fn handle(self: Arc<Self>, pending: Pending) {
         let cancelled = pending.request.as_ref();
         let cancelled = cancelled.map(|request| request.cancelled.clone());
@@ -110,7 +110,7 @@ impl Connection {
             let response = error.answer(pending.outline.id());
             let _ = self.write(&pending, response, (None, party(None))).await;
         }
-        // The protocol has cancelled a call of a session by now. Every other request ends with its task.
+        // The protocol has already cancelled a call of a session. Any other request is cancelled by dropping its future.
         if let Some(target) = &pending.target {
             target.cancel();
         }
@@ -192,7 +192,7 @@ impl Connection {
         }
     }
 
-    /// Begins a session, in place of the one before.
+    /// Begins a session, which replaces the session before.
     fn open(self: &Arc<Self>, id: SessionId, caller: Option<&Caller>, party: Party) {
         let id = Arc::new(id);
         let forward = Arc::clone(self).forward(Arc::clone(&id), caller.cloned(), party);
@@ -237,7 +237,7 @@ fn closed(id: &str) -> Vec<u8> {
     message.into_bytes()
 }
 
-/// The headers that a message would have over HTTP: only the session.
+/// The headers that a message would have over HTTP. There is only one: the id of the session.
 struct OnlySession(Option<Arc<SessionId>>);
 
 impl Headers for OnlySession {

@@ -1,4 +1,5 @@
-//! The caller of a server over stdio. The environment or the code of the server names the caller, and no message can.
+//! The caller of a server over stdio. Only the environment or the code of the server names the caller; a message cannot
+//! name a caller.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +13,8 @@ pub(crate) enum Credentials {
     Anonymous,
     /// The user whom the code of the server names.
     LocalUser(Caller),
-    /// An access token. It is verified again for every message, so that a message after its end is refused.
+    /// An access token. The server verifies the token again for every message, and so refuses every message after the token
+    /// expires.
     Token(TokenText),
 }
 
@@ -48,7 +50,7 @@ impl Credentials {
     }
 }
 
-/// Returns the party that a message of this caller counts for.
+/// Returns the party whose limits a message of this caller counts for.
 pub(super) fn party(caller: Option<&Caller>) -> Party {
     match caller {
         Some(caller) => caller.party(),

@@ -1,5 +1,5 @@
-//! Reads the lines of stdin on a thread of its own. A runtime would wait for its own thread that reads stdin, and a
-//! process that got a signal would not end.
+//! Reads the lines of stdin on a thread of its own. A thread of the runtime could not do this: the runtime waits for its
+//! threads when it stops, so a process that got a signal would not end while the thread reads stdin.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::thread;
@@ -50,7 +50,7 @@ fn next_line(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>>
         input.skip_until(b'\n')?;
         return Ok(Some(Line::TooLong));
     }
-    // The allocation is exactly as long as the line, because its length is what counts in the budget.
+    // The allocation is exactly as long as the line, because the budget counts the length of the line.
     Ok(Some(Line::Message(line.into_boxed_slice().into())))
 }
 

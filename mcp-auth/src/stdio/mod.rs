@@ -1,10 +1,10 @@
-//! MCP over stdin and stdout: one client, which started this process, and one JSON-RPC message a line.
+//! MCP over stdin and stdout: one client, which started this process, and one JSON-RPC message in each line.
 //!
 //! This module takes the lines of stdin, verifies the caller again for each message, and writes whole messages to
 //! stdout. The protocol decides and responds, as over HTTP. This module does not depend on an HTTP framework.
 //!
-//! INVARIANT: memory is bounded. A line is at most as long as a body over HTTP, reading stops while too many messages
-//! are handled, and a message is handled until stdout took its responses.
+//! INVARIANT: memory is bounded. A line is at most as long as a body over HTTP. Reading stops while too many messages are
+//! being handled. A message counts as handled only after its responses are written to stdout.
 //!
 //! Source: MCP 2026-07-28, basic/transports/stdio; MCP 2025-11-25, basic/transports, stdio.
 

@@ -1,5 +1,5 @@
-//! Writes whole messages to stdout, one at a time, on a thread of its own. A client that does not read blocks only that
-//! thread, and then the tasks that have something to send.
+//! Writes whole messages to stdout, one at a time, on a thread of its own. A client that does not read blocks only the
+//! thread, and then the tasks that send a message.
 
 use std::io::{self, Write};
 use std::thread;
@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Clone, Debug)]
 pub(super) struct Output(mpsc::Sender<Vec<u8>>);
 
-/// The client reads no more.
+/// The client no longer reads stdout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Closed;
 
 impl Output {
-    /// Starts the thread. The second value completes when the thread has written all messages, after the last clone of
-    /// the first value is dropped.
+    /// Starts the thread. The second value completes when the last clone of the first value is dropped and the thread has
+    /// written all messages.
     pub(super) fn start(
         mut output: impl Write + Send + 'static,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
@@ -44,7 +44,7 @@ impl Output {
         sent.map_err(|_| Closed)
     }
 
-    /// Completes when the client reads no more.
+    /// Completes when the client no longer reads stdout.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
     }

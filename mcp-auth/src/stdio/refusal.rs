@@ -1,4 +1,4 @@
-//! The JSON-RPC errors for refusals that are HTTP statuses over HTTP. The code of an error is that status.
+//! The JSON-RPC errors for refusals that a server over HTTP sends as an HTTP status. The code of the error is the status.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn of_token(error: AuthError) -> Problem {
         AuthError::Invalid(_) => unauthorized(INVALID),
         AuthError::Misconfigured => Problem::misconfigured(),
         AuthError::OverBudget(over) => Problem::new_tokens(over.retry_after),
-        // Only a client over HTTP is told that its network fails often.
+        // The text does not mention the limit of failures per network, because a client over stdio has no network.
         AuthError::FailsOften => Problem::unreachable(Duration::from_secs(60)),
         AuthError::Unavailable(unavailable) => Problem::unreachable(unavailable.retry_after),
     }
@@ -25,7 +25,7 @@ pub(super) fn of_message(refusal: &RefusedMessage) -> Problem {
         RefusedMessage::Busy => Problem::busy(),
         RefusedMessage::MoreScope(wider) => Problem::more_scope(wider),
         RefusedMessage::NoSession => Problem::no_session(),
-        // Over stdio every response may be a stream, so the protocol never refuses one.
+        // Over stdio every response may be a stream, so the protocol never refuses a stream.
         RefusedMessage::NoEvents => Problem::new(406, "not_acceptable", NO_STREAM),
         RefusedMessage::NoThread => Problem::no_thread(),
         RefusedMessage::SignIn { scopes } if scopes.is_empty() => unauthorized(SIGN_IN),
@@ -109,7 +109,7 @@ mod tests {
             (
                 of_message(&RefusedMessage::NoSession),
                 404,
-                "no such session",
+                "no session with this id",
             ),
             (
                 of_message(&RefusedMessage::NoThread),
@@ -126,6 +126,11 @@ mod tests {
                 of_message(&sign_in(&["a", "b"])),
                 401,
                 "needs the scopes a b",
+            ),
+            (
+                of_message(&RefusedMessage::Unaudited),
+                503,
+                "The audit log is full",
             ),
             (
                 of_message(&RefusedMessage::Unavailable(unavailable)),

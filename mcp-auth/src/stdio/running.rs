@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// The requests that run. An id is as written in its message.
+/// The requests that run. Each id has the form in which the message contains it.
 #[derive(Debug, Default)]
 pub(super) struct Running(Mutex<Table>);
 

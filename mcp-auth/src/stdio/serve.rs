@@ -36,8 +36,8 @@ pub(crate) struct StdioConfig {
     pub(crate) messages: usize,
 }
 
-/// Serves the client. Calls that run when the input ends, or when `stop` completes, have [`GRACE`] to end. Their
-/// responses then have the same time to be read.
+/// Serves the client until the input ends or `stop` completes. Running calls then have the time [`GRACE`] to end. After
+/// that, the client has the time [`GRACE`] to read the responses.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
 struct Reader {
     connection: Arc<Connection>,
     line_bytes: Arc<Pool>,
-    /// The turns of messages that are handled at once.
+    /// The permits that limit how many messages are handled at once.
     turns: Arc<Semaphore>,
 }
 
@@ -116,7 +116,7 @@ impl Reader {
                 Err(refused) => {
                     handling.spawn(async move {
                         let _turn = turn;
-                        // A client that reads no more needs no error.
+                        // A client that no longer reads gets no error.
                         let _ = connection.output.send(refused).await;
                     });
                     continue;
@@ -148,8 +148,8 @@ impl Reader {
     }
 }
 
-/// The party that the bytes of lines count for.
+/// The party whose limit the bytes of lines count for.
 const ONLY_CLIENT: Party = Party::Known(0);
-/// The time that running calls have to end, and then their responses to be read. Clients wait for two seconds after they
-/// closed stdin, and then send SIGTERM.
+/// The time that running calls have to end, and also the time that the client then has to read the responses. Clients wait
+/// for two seconds after they closed stdin, and then send SIGTERM.
 const GRACE: Duration = Duration::from_millis(900);

@@ -5,8 +5,8 @@ use crate::guard::Explanation;
 use super::user::TestUser;
 
 impl TestUser<'_> {
-    /// Explains why this caller may or may not use a tool, a prompt or a resource now. `name` is its name; of a resource, the
-    /// URI or the template.
+    /// Explains why this caller may or may not use a tool, a prompt or a resource now. `name` is the name of the tool or the
+    /// prompt, or the URI or the template of the resource.
     ///
     /// ```
     /// use mcp_auth::testing::TestServer;
@@ -28,7 +28,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the server has nothing of this name.
+    /// If the server has nothing with this name.
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub async fn explain(&self, name: &str) -> Explanation {
         let site = self.server().site();

@@ -1,4 +1,4 @@
-//! Ready tools. A server has one of them only if the application switches it on.
+//! Ready tools. A server has a ready tool only if the application switches the tool on.
 //!
 //! INVARIANT: a ready tool tells a caller nothing that the caller could not learn otherwise.
 
@@ -14,7 +14,7 @@ use crate::primitive::{AccessRule, Json, PrimitiveKind, Registry, State};
 /// The module of the ready tools.
 pub(crate) const MODULE: &str = module_path!();
 
-/// The access rules of the tools that a server serves. They are set when the server starts.
+/// The access rules of the tools that a server serves. The rules are set when the server starts.
 #[derive(Default)]
 pub(crate) struct ServedTools(OnceLock<Rules>);
 

@@ -252,7 +252,7 @@ impl Authenticator {
         Standing::Unknown { asks_provider }
     }
 
-    /// Returns true if the operator revoked the token, or what it stands for.
+    /// Returns true if the operator revoked the token, or its subject, client, session or organization.
     pub(crate) fn is_revoked(&self, caller: &Caller) -> bool {
         self.check_revocations(caller).is_err()
     }
@@ -272,8 +272,8 @@ impl Authenticator {
         self.policy.revocations.changes()
     }
 
-    /// Checks a verified token against the revocations, and against the list of allowed clients. A token that was found
-    /// good is checked again when the revocations change.
+    /// Checks a verified token against the revocations, and against the list of allowed clients. An accepted token is checked
+    /// again only after the revocations change.
     fn check_revocations(&self, caller: &Caller) -> Result<(), TokenError> {
         let revocations = &self.policy.revocations;
         let generation = revocations.generation();
@@ -286,8 +286,8 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Returns true if the token is not revoked, and the cache says that the user is not banned, or users are not
-    /// checked.
+    /// Returns true if the token is not revoked, and the cache says that the user is not banned. If the server does not check
+    /// users, only the revocations count.
     fn is_checked(&self, caller: &Caller) -> bool {
         !self.is_revoked(caller)
             && self

@@ -101,7 +101,7 @@ struct CallerFacts {
     hierarchy: Arc<ScopeHierarchy>,
     fingerprint: Fingerprint,
     token: Option<TokenText>,
-    /// The generation of the revocations at which the token was last found good; 0 before the first check.
+    /// The generation of the revocations at which the token was last accepted; 0 before the first check.
     checked: AtomicU64,
 }
 
@@ -392,12 +392,12 @@ impl Caller {
         self.facts.parts.org_at_issuer
     }
 
-    /// Returns true if the token was found good at this generation of the revocations.
+    /// Returns true if the token was accepted at this generation of the revocations.
     pub(crate) fn is_checked_at(&self, generation: u64) -> bool {
         self.facts.checked.load(Ordering::Acquire) == generation
     }
 
-    /// Notes that the token was found good at this generation of the revocations.
+    /// Notes that the token was accepted at this generation of the revocations.
     pub(crate) fn checked_at(&self, generation: u64) {
         self.facts.checked.store(generation, Ordering::Release);
     }

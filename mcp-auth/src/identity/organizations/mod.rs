@@ -217,7 +217,7 @@ impl Organizations {
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
                 Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }
-            // The code of the server says what the user is in the organization.
+            // The code of the server states the role and the permissions of the user in the organization.
             TokenKind::OAuth if caller.verified().is_of_local_user() => {
                 Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }

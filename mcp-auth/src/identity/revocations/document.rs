@@ -1,7 +1,7 @@
 //! The JSON document of a revocation file.
 //!
-//! A document is read whole or not at all. A member that this version does not know is an error, because a misspelt
-//! member would revoke nothing.
+//! The server uses a whole document or nothing of it. An unknown member is an error, because a misspelt member would revoke
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +15,10 @@ use time::format_description::well_known::Rfc3339;
 use super::list::List;
 use super::revocation::{FOREVER, IdKind, Revocation, What};
 
-/// The reason why a document cannot be used. It has the position of the mistake, and no content of the document.
+/// The reason why a document cannot be used. The reason has the position of the mistake, and no content of the document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Malformed {
-    /// The text breaks off. A program may be writing it.
+    /// The text ends too early. Perhaps a program is still writing the file.
     #[error("it ends too early, in line {line}")]
     Incomplete { line: usize },
     /// The text is not JSON.
@@ -73,7 +73,7 @@ struct Document {
     organizations: Vec<Entry>,
     #[serde(default)]
     not_before: NotBefore,
-    /// `null` is an error: it does not say whether it means no client or every client.
+    /// `null` is an error, because `null` could mean no client or every client.
     #[serde(default, deserialize_with = "some")]
     allowed_clients: Option<Vec<Id>>,
 }
@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 impl Id {
-    /// An id has no blanks. A blank that an editor added would make the entry match nothing.
+    /// An id contains no blanks. An entry with a blank that an editor added would match nothing.
     fn new<E: Error>(text: &str) -> Result<Self, E> {
         if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(E::invalid_value(Unexpected::Other("a text"), &"an id"));

@@ -1,13 +1,13 @@
 //! The revocation file, and the thread that watches it.
 //!
-//! A thread opens the file four times a second and compares its identity, size and time with those that it read last. A
-//! poll treats an atomic rename, a swapped symbolic link (as of a Kubernetes ConfigMap) and a file on NFS alike. A
-//! notification of the kernel would follow the old file after a rename, and does not report a change that another
-//! machine made on NFS. The file is opened before it is examined, because an NFS client asks the server for the current
-//! state of a file when the file is opened. The thread belongs to this file alone, so neither a slow disk nor a long list
-//! delays anything else.
+//! A thread opens the file four times a second, and compares the identity, the size and the time of the file with the last
+//! values. Polling works for an atomic rename, for a swapped symbolic link (as in a Kubernetes ConfigMap) and for a file on
+//! NFS. A notification of the kernel would follow the old file after a rename, and does not report a change that another
+//! machine made on NFS. The thread opens the file before it reads the values, because an NFS client asks the NFS server for
+//! the current state when a file is opened. The thread does nothing else, so neither a slow disk nor a long list delays
+//! requests.
 //!
-//! INVARIANT: the entries change only if a whole document was read. In every other case the last good entries stay.
+//! INVARIANT: the entries change only after a whole document was read. In every other case the last good entries stay.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -25,7 +25,7 @@ use super::Revocations;
 use super::document::Malformed;
 use super::list::List;
 
-/// A revocation file that was read, and is read again when it changes.
+/// The revocation file. The server reads the file again when the file changes.
 pub(crate) struct RevocationFile {
     path: PathBuf,
     /// The number of valid entries, without the allowed clients.
@@ -35,23 +35,23 @@ pub(crate) struct RevocationFile {
     /// The digest of the bytes that were last read.
     digest: Option<[u8; 32]>,
     /// True if the file has to be read once more although its state is the same. A second change within one tick of the
-    /// file system's clock leaves the state as it was.
+    /// file system's clock does not change the state.
     once_more: bool,
     /// The reason why the content that was last read cannot be used.
     problem: Option<FileError>,
-    /// True if the file could not be opened at the last look.
+    /// True if the file could not be opened at the last poll.
     is_away: bool,
     /// Limits the log lines about a file that cannot be opened, and about a file that cannot be used.
     throttles: [LogThrottle; 2],
     clock: SystemClock,
 }
 
-/// The state of a file. A file with another content has another state, except within one tick of its clock.
+/// The state of a file. A change of the content changes the state, except within one tick of the file system's clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Seen {
     length: u64,
     modified: Option<SystemTime>,
-    /// The device and the number of the file. A file that replaces another has another number.
+    /// The device and the number of the file. If a file is replaced, the new file has another number.
     place: (u64, u64),
 }
 
@@ -81,10 +81,10 @@ impl From<io::Error> for FileError {
 }
 
 impl RevocationFile {
-    /// Reads the file, and makes its entries valid.
+    /// Reads the file, and applies its entries.
     ///
     /// # Errors
-    /// One of [`FileError`]. No entry is valid then, so the server must not start.
+    /// One of [`FileError`]. No entry of the file is applied then, so the server must not start.
     pub(crate) fn open(path: &Path, revocations: &Revocations) -> Result<Self, FileError> {
         let mut file = Self {
             path: path.to_owned(),
@@ -225,7 +225,7 @@ impl Seen {
     }
 }
 
-/// The time between two looks at the file.
+/// The time between two polls of the file.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// A file of a hundred thousand entries is smaller than a tenth of this.
+/// The largest size of a file. A file with a hundred thousand entries has less than a tenth of this size.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;

@@ -12,21 +12,21 @@ pub(crate) struct TokenIds<'a> {
     /// True for OAuth tokens, which have a client.
     pub(crate) is_oauth: bool,
     pub(crate) subject: &'a str,
-    /// The subjects of the actors: who acts in the subject's name.
+    /// The subjects of the actors, who act in the subject's name.
     pub(crate) actors: [Option<&'a str>; 2],
     pub(crate) client: Option<&'a str>,
     pub(crate) session: Option<&'a str>,
     pub(crate) token: Option<&'a str>,
     /// The organization that the token names.
     pub(crate) organization: Option<&'a str>,
-    /// In milliseconds since 1970.
+    /// The time of issue, in milliseconds since 1970.
     pub(crate) issued_ms: Option<u64>,
 }
 
 /// Ids, each with the time of day from which it is no longer revoked.
 type Ids = HashMap<Box<str>, u64>;
 
-/// A time before which tokens were issued that are refused.
+/// Refuses tokens that were issued before a time.
 #[derive(Clone, Copy)]
 struct Before {
     issued_ms: u64,
@@ -43,12 +43,13 @@ pub(super) struct List {
     tokens: Ids,
     before: Option<Before>,
     subjects_before: HashMap<Box<str>, Before>,
-    /// The only clients that are allowed. `None` leaves that to another layer.
+    /// The only allowed clients. With `None`, the list of another layer applies.
     pub(super) allowed_clients: Option<HashSet<Box<str>>>,
 }
 
 impl Before {
-    /// Returns true if a token is refused that was issued at this time. A token without a time is refused, too.
+    /// Returns true if the server refuses a token that was issued at the time `issued_ms`. `None` is a token without a time of
+    /// issue, which is refused too.
     fn refuses(self, issued_ms: Option<u64>, now_ms: u64) -> bool {
         now_ms < self.until_ms && issued_ms.is_none_or(|issued_ms| issued_ms < self.issued_ms)
     }
@@ -71,7 +72,7 @@ impl List {
         }
     }
 
-    /// Removes the entry about the same thing. Returns false if there is none.
+    /// Removes the entry that revokes the same access. Returns false if there is no such entry.
     pub(super) fn remove(&mut self, entry: &Revocation) -> bool {
         match &entry.what {
             What::Id(kind, id) => self.ids(*kind).remove(id).is_some(),
@@ -82,8 +83,8 @@ impl List {
         }
     }
 
-    /// Removes the entries that have expired. It looks at every entry, so it does nothing before the number of entries
-    /// has reached the next power of two.
+    /// Removes the entries that have expired. This takes time for every entry, so the method does nothing before the number
+    /// of entries has reached the next power of two.
     pub(super) fn remove_expired(&mut self, now_ms: u64) {
         if !self.len().is_power_of_two() {
             return;

@@ -1,10 +1,9 @@
 //! The access that the operator revoked at this server: subjects, clients, sessions, tokens and organizations, and the
-//! tokens that were issued before a time. Also the clients that are allowed, if the operator changed them while the server
-//! runs.
+//! tokens that were issued before a time. Also the allowed clients, if the operator changed the list while the server runs.
 //!
-//! Two layers add up: the entries of the application, which a [`Revocations`] changes, and the entries of a file. Each
-//! change has a new generation. A token that was found good at a generation needs no further look-up until the
-//! generation changes, so a request with a cached token costs one comparison.
+//! There are two layers: the entries of the application, which a [`Revocations`] changes, and the entries of a file. Access
+//! is revoked if either layer has an entry for it. Each change starts a new generation. A token that was accepted in a
+//! generation needs no further look-up until the generation changes, so a request with a cached token costs one comparison.
 //!
 //! INVARIANT: a change stores its entries before it publishes its generation, so a check that reads a generation sees at
 //! least the entries of that generation.
@@ -29,15 +28,15 @@ pub(crate) use self::file::RevocationFile;
 pub(crate) use self::list::TokenIds;
 pub use self::revocation::Revocation;
 
-/// The handle with which the application revokes access while the server runs, and restores it. Cloning is cheap, and all
+/// The handle with which the application revokes and restores access while the server runs. Cloning is cheap, and all
 /// clones change the same server.
 ///
 /// [`ServerBuilder::revocations`](crate::ServerBuilder::revocations) and
-/// [`Server::revocations`](crate::Server::revocations) return it. A change takes effect within a second: at the next
-/// request, in open streams, and in running tasks. The entries are in memory, so a restart loses them. For entries
+/// [`Server::revocations`](crate::Server::revocations) return the handle. A change takes effect within a second: at the next
+/// request, in open streams, and in running tasks. The entries are in memory, so a restart loses the entries. For entries
 /// that outlive the process, use a file
-/// ([`ServerBuilder::revocation_file`](crate::ServerBuilder::revocation_file)). The entries of the handle and of the file
-/// add up: the handle cannot lift an entry of the file.
+/// ([`ServerBuilder::revocation_file`](crate::ServerBuilder::revocation_file)). The server applies the entries of the handle
+/// and of the file together. The handle cannot lift an entry of the file.
 ///
 /// ```
 /// # /// Greet.
@@ -75,7 +74,7 @@ struct Inner {
     has_organizations: AtomicBool,
     /// Wakes the streams and tasks that wait for a change.
     changed: watch::Sender<()>,
-    /// The clock of the server. It is unset before the server is built.
+    /// The clock of the server. Unset before the server is built.
     clock: OnceLock<Arc<dyn Clock>>,
 }
 
@@ -93,19 +92,19 @@ impl RevocationChanges {
     /// Waits for the next change.
     pub(crate) async fn next(&mut self) {
         if self.0.changed().await.is_err() {
-            // The last handle was dropped, so no change can come.
+            // All handles are dropped, so there will be no further change.
             std::future::pending().await
         }
     }
 }
 
 impl Revocations {
-    /// Revokes one entry. A second entry about the same id replaces the first.
+    /// Revokes the access that one entry names. A second entry about the same id replaces the first entry.
     pub fn revoke(&self, entry: Revocation) {
         self.revoke_all([entry]);
     }
 
-    /// Revokes many entries in one step.
+    /// Revokes the access that many entries name, in one step.
     ///
     /// ```
     /// use mcp_auth::{Revocation, Revocations};
@@ -127,7 +126,7 @@ impl Revocations {
     }
 
     /// Lifts an entry that [`revoke`](Self::revoke) made. The times in the argument make no difference. Returns false if
-    /// there was no such entry. An entry of the file stays.
+    /// [`revoke`](Self::revoke) made no entry for this access. An entry of the file stays.
     pub fn lift(&self, entry: &Revocation) -> bool {
         self.change(|layers| layers.of_application.remove(entry))
     }
@@ -171,8 +170,8 @@ impl Revocations {
         self.change(|layers| layers.of_application.allowed_clients = Some(clients));
     }
 
-    /// Drops the list of [`allow_clients`](Self::allow_clients). The list in the file is then valid again, or else the
-    /// configured list.
+    /// Drops the list of [`allow_clients`](Self::allow_clients). The list in the file then applies again. If the file has no
+    /// list, the configured list applies.
     pub fn allow_configured_clients(&self) {
         self.change(|layers| layers.of_application.allowed_clients = None);
     }
@@ -194,7 +193,7 @@ impl Revocations {
         RevocationChanges(self.0.changed.subscribe())
     }
 
-    /// Checks a token that is otherwise accepted. `configured` is the list of allowed clients in the code.
+    /// Checks a token that has passed all other checks. `configured` is the list of allowed clients in the code.
     ///
     /// # Errors
     ///
@@ -260,7 +259,7 @@ impl Revocations {
             .store(has_organizations, Ordering::Release);
         drop(layers);
         self.0.generation.fetch_add(1, Ordering::AcqRel);
-        // `send_replace` also works while nobody waits.
+        // `send_replace` works even if there is no receiver.
         self.0.changed.send_replace(());
         changed
     }
@@ -270,7 +269,7 @@ impl Revocations {
         self.0.layers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the time of day. Before the server has a clock it is 1970, when no entry has expired.
+    /// Returns the time of day. Before the server has a clock, returns 1970, so that no entry has expired.
     fn now_ms(&self) -> u64 {
         self.0.clock.get().map_or(0, |clock| clock.unix_ms())
     }

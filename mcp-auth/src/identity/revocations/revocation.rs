@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Access that is revoked, for [`Revocations::revoke`](crate::Revocations::revoke).
+/// The access that [`Revocations::revoke`](crate::Revocations::revoke) revokes.
 ///
 /// Ids are compared byte for byte.
 ///
@@ -30,7 +30,7 @@ pub struct Revocation {
 /// The thing that an entry revokes.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) enum What {
-    /// Everything with this id.
+    /// All access with this id.
     Id(IdKind, Box<str>),
     /// All tokens that were issued before this time, in milliseconds since 1970.
     TokensBefore(u64),
@@ -50,7 +50,7 @@ pub(super) enum IdKind {
 
 impl Revocation {
     /// Revokes a subject: a user (`user_…`), a machine (`mch_…`), or the organization that an API key belongs to
-    /// (`org_…`). A user who acts in the name of another user is refused, too.
+    /// (`org_…`). The entry also refuses tokens with which the user acts in the name of another user.
     pub fn subject(id: impl Into<String>) -> Self {
         Self::of(IdKind::Subject, id.into())
     }
@@ -66,8 +66,8 @@ impl Revocation {
         Self::of(IdKind::Session, id.into())
     }
 
-    /// Revokes one token: by the claim `jti` of a JWT, and by the id that Clerk gives to an opaque token or an API key.
-    /// The id of an opaque token is not the token itself.
+    /// Revokes one token. The id is the claim `jti` of a JWT, or the id that Clerk gives to an opaque token or an API key. The
+    /// id of an opaque token is not the token itself.
     pub fn token(id: impl Into<String>) -> Self {
         Self::of(IdKind::Token, id.into())
     }
@@ -79,7 +79,7 @@ impl Revocation {
     }
 
     /// Revokes every token that was issued before this time (`iat`), and every token that does not say when it was
-    /// issued. API keys are tokens too: they count from the time at which they were created.
+    /// issued. An API key is a token too, and its time of issue is the time at which the key was created.
     pub fn tokens_before(time: SystemTime) -> Self {
         Self::forever(What::TokensBefore(unix_ms(time)))
     }
@@ -91,7 +91,7 @@ impl Revocation {
         Self::forever(What::TokensOfSubjectBefore(subject, unix_ms(time)))
     }
 
-    /// Ends the effect of the entry at this time. Without an end, the entry is valid until it is lifted.
+    /// Sets the time at which the entry ends. An entry without an end applies until it is lifted.
     #[must_use]
     pub fn until(self, time: SystemTime) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Revocation {
     }
 }
 
-/// Shows no id: an operator may have written a token in its place.
+/// Shows no id, because an operator may have written a token in place of the id.
 impl fmt::Debug for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match &self.what {

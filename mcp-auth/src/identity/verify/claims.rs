@@ -47,7 +47,7 @@ pub(crate) enum Evidence {
     },
     /// The issuer confirmed the token. From this uptime on the issuer is asked again.
     Confirmed(Duration),
-    /// There is no token: the code of the server names the user of this machine. Only stdio has such a caller.
+    /// No token: the code of the server names the user of this machine. Only a server over stdio has a local user.
     #[cfg_attr(
         not(feature = "stdio"),
         expect(dead_code, reason = "only `serve_stdio!` makes it")
@@ -74,7 +74,7 @@ impl VerifiedClaims {
         &self.subject
     }
 
-    /// Returns the id of the token. `None` if the issuer named none. The id is not the token itself.
+    /// Returns the id of the token. `None` if the issuer named no id. The id is not the token itself.
     pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }

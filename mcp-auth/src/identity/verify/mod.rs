@@ -114,7 +114,7 @@ impl VerifiedClaims {
     }
 
     /// Returns the claims of the user whom the code of the server names, and the data that a token would have. Only a
-    /// server over stdio has such a caller, and only if it presents no token.
+    /// server over stdio has a local user, and only if the environment has no token.
     #[cfg(feature = "stdio")]
     pub(crate) fn of_local_user(
         user: &LocalUser,
@@ -140,7 +140,7 @@ impl VerifiedClaims {
         (verified, user.parts(conventions))
     }
 
-    /// Returns true for the claims of a local user. The server looks nothing up about such a user.
+    /// Returns true for the claims of a local user. The server looks nothing up about a local user.
     pub(crate) fn is_of_local_user(&self) -> bool {
         matches!(self.evidence, Evidence::LocalUser)
     }
@@ -159,6 +159,6 @@ impl VerifiedClaims {
     }
 }
 
-/// The issuer of a local user. It is not a URL, so it is never the issuer of a token.
+/// The issuer of a local user. This text is not a URL, so no token has this issuer.
 #[cfg(feature = "stdio")]
 const LOCAL_ISSUER: &str = "local";

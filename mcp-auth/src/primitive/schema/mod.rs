@@ -126,8 +126,8 @@ pub(super) fn has_property(schema: &Value, name: &str) -> bool {
     is_own || alternatives.any(|all| all.iter().any(|one| has_property(one, name)))
 }
 
-/// Adds an optional property to the root of a schema. Also adds it to the alternatives, because an alternative with
-/// `additionalProperties: false` refuses what only the root has.
+/// Adds an optional property to the root of a schema and to its alternatives. An alternative with
+/// `additionalProperties: false` would refuse a property that only the root has.
 pub(super) fn add_property(schema: &mut Value, name: &str, property: &Value) {
     let Value::Object(object) = schema else {
         return;

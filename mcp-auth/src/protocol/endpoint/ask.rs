@@ -85,8 +85,8 @@ impl Endpoint {
         Ok(Dialogue::new(given))
     }
 
-    /// Takes a code as the agreement to the question of `confirm`. A code counts only in the first run, and not if the client
-    /// can ask the person.
+    /// Takes a code as the agreement to the question of `confirm`. A code counts only in the first run of the function, and
+    /// only if the client cannot ask the person.
     fn read_code(&self, given: &mut Given, origin: Origin<'_>, code: Option<&str>) {
         let Some(code) = code.filter(|_| !given.continues && !given.client.abilities().form) else {
             return;
@@ -97,8 +97,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the organization that an opaque token names, if the call does not know it yet and may ask. The issuer says
-    /// which organization the token names, so two tokens of one user and client for two organizations are told apart.
+    /// Returns the organization that an opaque token names, if the call may ask questions and does not know the organization
+    /// yet. Only the issuer knows the organization, which distinguishes two tokens of one user and one client.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Endpoint {
         Ok(named.map_err(RefusedMessage::Unavailable)?)
     }
 
-    /// Returns the organization that an opaque token names, unless `org` is known already.
+    /// Returns the organization that an opaque token names. `None` for any other token, or if `org` is already known.
     pub(super) async fn org_at_issuer(
         &self,
         caller: &Caller,
@@ -136,8 +136,8 @@ impl Endpoint {
         self.config.organizations.named_organization(caller).await
     }
 
-    /// Records the use of the request's state or of its code, if it has one, so that a confirmed call runs once. A code that
-    /// was used before does not confirm the call.
+    /// Records the use of the state and of the code that the request may have, so that a confirmed call runs once. A code
+    /// that was used before does not confirm the call.
     ///
     /// # Errors
     ///

@@ -22,12 +22,12 @@ impl Endpoint {
         self.decisions.audit()
     }
 
-    /// Gives a record the facts of its request, and waits for room in the audit log, if the settings say so. Does nothing
+    /// Adds the facts of the request to a record. If `audit_wait` is set, also waits for room in the audit log. Does nothing
     /// without an audit log.
     ///
     /// # Errors
     ///
-    /// The audit log has no room. The record has ended.
+    /// The audit log has no room. This method has then ended the record.
     pub(super) async fn audit(
         &self,
         request: &Request<'_>,
@@ -64,7 +64,8 @@ impl Endpoint {
     }
 }
 
-/// Returns the trace id of the request: from `_meta`, which belongs to this message alone, or else from the header.
+/// Returns the trace id of the request. An id in `_meta` takes precedence over an id in the header, because `_meta` belongs
+/// to this message alone.
 ///
 /// Source: MCP 2026-07-28, basic, `_meta`; W3C Trace Context.
 fn traceparent(request: &Request<'_>) -> Option<String> {

@@ -89,8 +89,8 @@ impl Endpoint {
                 return self.refuse(request, (caller, org), target, refusal, &mut record);
             }
         };
-        // Compare the headers after the guard, because only an allowed caller may learn that a header is wrong, and so
-        // learn which arguments the tool has.
+        // Compare the headers after the guard, because the error about a wrong header shows which arguments the tool has. Only
+        // an allowed caller may learn the arguments.
         let mut arguments = ByteString::new();
         let mut code = None;
         if let Input::Arguments(written) = &mut input {

@@ -31,7 +31,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) states: Arc<States>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The audit log. `None` if the server has none.
+    /// The audit log. `None` if the server has no audit log.
     pub(crate) audit: Option<Arc<Audit>>,
     /// If true, a guard that requires an organization, but no role and no permission, takes the organization from the
     /// token without a look-up.

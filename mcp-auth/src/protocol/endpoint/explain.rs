@@ -1,4 +1,4 @@
-//! Explains what a caller may use, with the facts of a request that the caller would send now.
+//! Explains what a caller may use, as if the caller sent a request now.
 
 use crate::guard::{Authorized, Explained, Explanation, NotAuthorized, TokenFacts};
 use crate::identity::{Acting, Caller, NamedBy, Unavailable, UrlOrg};
@@ -7,8 +7,8 @@ use crate::primitive::{LogName, Served};
 use super::{Endpoint, facts};
 
 impl Endpoint {
-    /// Explains the decision about a tool, a prompt or a resource. `name` is its name; of a resource, the URI or the template.
-    /// `None` if the server has nothing of this name.
+    /// Explains the decision about a tool, a prompt or a resource. `name` is the name of the tool or the prompt, or the URI or
+    /// the template of the resource. `None` if the server has nothing with this name.
     pub(crate) async fn explain(
         &self,
         caller: Option<&Caller>,
@@ -52,7 +52,7 @@ impl Endpoint {
         Some(explanation)
     }
 
-    /// Decides whether a caller may use a primitive. Every use is decided here.
+    /// Decides whether a caller may use a primitive. All decisions about calls and about explanations call this function.
     pub(super) fn decide_use(
         &self,
         served: &Served,

@@ -1,4 +1,4 @@
-//! Finds out whether what the caller of an open stream sees of a list has changed.
+//! Finds out whether a list has changed for the caller of an open stream: whether the caller would see other entries.
 
 use std::time::Duration;
 
@@ -40,9 +40,9 @@ impl ListWatch {
         &self.lists
     }
 
-    /// Compares the lists with the caller's current membership, once in [`COMPARE_INTERVAL`], and returns the lists that
-    /// differ. `record` records what the caller sees, and returns true if the caller saw something else before. If
-    /// requests of clients use half of the budget for look-ups, the comparison waits.
+    /// Finds the entries that the caller sees with the current membership, once in [`COMPARE_INTERVAL`], and returns the lists
+    /// whose entries changed. `record` records the entries of a list, and returns true if the caller saw other entries
+    /// before. While requests of clients use half of the budget for look-ups, the comparison waits.
     pub(super) async fn changed(
         &mut self,
         endpoint: &Endpoint,

@@ -56,9 +56,9 @@ impl Endpoint {
         &self.config.states.notifier
     }
 
-    /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may
-    /// not read, as it leaves out an unknown URI. For both the server looks the organization up and counts the request
-    /// for its rates. Each task counts as a request for it.
+    /// Responds to `subscriptions/listen`. The acknowledgement leaves out an unknown URI, and in the same way the URI of a
+    /// resource that the caller may not read. For each URI of either kind, the server looks the organization up, and counts
+    /// the request for its rates. For the rates, each task counts as a request for the task.
     pub(super) async fn listen(
         self: &Arc<Self>,
         sender: Sender<'_>,
@@ -155,8 +155,8 @@ impl Endpoint {
         })
     }
 
-    /// Returns the organization that decisions about the server's resources use. It is looked up whatever the client
-    /// asks for, so neither the time nor an error shows whether a URI exists.
+    /// Returns the organization that decisions about the server's resources use. The server looks the organization up for
+    /// every URI, so neither the time nor an error shows whether a URI exists.
     pub(super) async fn organization(
         &self,
         caller: Option<&Caller>,
@@ -165,7 +165,8 @@ impl Endpoint {
         self.acting(caller, url, self.hidden).await
     }
 
-    /// Returns the watch of the lists that depend on the caller's current membership, and what the caller sees of them now.
+    /// Returns the watch of the lists that depend on the caller's current membership, and the entries that the caller sees
+    /// in these lists now.
     async fn watched(
         &self,
         lists: ChangedLists,
@@ -180,7 +181,7 @@ impl Endpoint {
         Ok((watch.compared_now(self), seen))
     }
 
-    /// Returns these lists, as far as the server has them.
+    /// Returns those of the given lists that the server has.
     pub(super) fn served_lists(&self, lists: ChangedLists) -> ChangedLists {
         ChangedLists {
             prompts: lists.prompts && self.serves(List::Prompts),

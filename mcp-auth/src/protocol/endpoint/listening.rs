@@ -1,9 +1,9 @@
 //! An open stream of `subscriptions/listen`. The stream waits for changes, decides again who may get each change, and
 //! ends when the token ends.
 //!
-//! INVARIANT: a notification is written only after the token was accepted for this batch of changes, and for a
-//! resource only after its guard and its `authorize` allowed the caller again, with a membership that is at most 30 s
-//! old. `task_watch` does the same for tasks.
+//! INVARIANT: a notification is written only after the server has accepted the token for this batch of changes. A
+//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the caller
+//! again, with a membership that is at most 30 s old. `task_watch` has the invariant for tasks.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -153,8 +153,8 @@ impl Listening {
         })
     }
 
-    /// Waits until a change is pending, until the token may have been revoked, or until the time to check the token
-    /// again. Returns true if a change is pending.
+    /// Waits until a change is pending, until the revocations change, or until the time to check the token again. Returns true
+    /// if a change is pending.
     async fn wait(&mut self) -> bool {
         let revocation = pin!(self.revocations.next());
         let not_before = self.not_before.take();

@@ -56,8 +56,8 @@ impl Stream for MessageStream {
 }
 
 impl Endpoint {
-    /// Ends a stream when the caller's token or organization is revoked. No message and no response follow. A client
-    /// learns the reason from its next request.
+    /// Ends a stream when the caller's token or organization is revoked. The stream then sends no further message and no
+    /// response. A client learns the reason from its next request.
     pub(super) fn until_revoked(
         &self,
         events: MessageStream,
@@ -88,7 +88,7 @@ impl<F: Future<Output = ()>> Stream for UntilRevoked<F> {
     type Item = StreamEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The revocation comes first, so that no further message is delivered.
+        // Poll the revocation before the events, so that no message is delivered after the revocation.
         let revoked = self.revoked.as_mut();
         if revoked.is_none_or(|revoked| revoked.as_mut().poll(cx).is_ready()) {
             self.revoked = None;

@@ -12,8 +12,8 @@ pub(super) struct Reader {
     pub(super) caller: Option<Caller>,
     pub(super) url_org: UrlOrg,
     pub(super) party: Party,
-    /// The organization in which the caller acted when the stream was opened. `None` if there was none, or if no
-    /// resource of the server uses an organization.
+    /// The organization in which the caller acted when the stream was opened. `None` if the caller acted in no organization,
+    /// or if no resource of the server uses an organization.
     pub(super) org: Option<String>,
 }
 

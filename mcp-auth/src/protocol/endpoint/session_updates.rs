@@ -1,8 +1,9 @@
-//! Tells the client of a legacy session that a resource or a list changed, on the stream that belongs to no call, and ends
-//! a stream whose token is no longer accepted.
+//! Tells the client of a legacy session that a resource or a list changed, on the stream that belongs to no call. Ends a
+//! stream whose token is no longer accepted.
 //!
-//! INVARIANT: a notification is written only after the token was accepted for this batch of changes, and for a resource
-//! only after its guard and its `authorize` allowed the caller again, with a membership that is at most 30 s old.
+//! INVARIANT: a notification is written only after the server has accepted the token for this batch of changes. A
+//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the caller
+//! again, with a membership that is at most 30 s old.
 //!
 //! Source: MCP 2025-11-25, server/resources, subscriptions, and the list changed notifications of each list.
 
@@ -25,7 +26,7 @@ use super::reader::{Cost, Reader};
 use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream, StreamEvent};
 
-/// The work beside an open stream of a session.
+/// The part of an open stream of a session that waits for changes, and writes notifications.
 pub(super) struct Updates {
     endpoint: Arc<Endpoint>,
     session: Arc<Session>,
@@ -35,10 +36,10 @@ pub(super) struct Updates {
     lists: ListWatch,
 }
 
-/// A stream of a session, with the work that writes notifications on it.
+/// The events of a stream, with the future that writes notifications on the stream.
 struct WithUpdates {
     events: MessageStream,
-    /// The work, which completes when the token is no longer accepted. `None` after that.
+    /// The future of [`Updates::run`], which completes when the token is no longer accepted. `None` after it completed.
     updates: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -59,7 +60,7 @@ impl Updates {
         }
     }
 
-    /// Returns the stream with this work. The stream ends when the token is no longer accepted.
+    /// Adds the notifications to a stream. The stream ends when the token is no longer accepted.
     pub(super) fn on(self, events: MessageStream) -> impl Stream<Item = StreamEvent> + Send {
         WithUpdates {
             events,
@@ -81,7 +82,7 @@ impl Updates {
         }
     }
 
-    /// Waits until a change is pending, or until the clock should be looked at again. Returns true for a change.
+    /// Waits until a change is pending, or for one tick of the clock. Returns true if a change is pending.
     async fn wait(&self) -> bool {
         let tick = self.endpoint.config.clock.tick();
         let changed = pin!(poll_fn(|cx| self.session.poll_pending(cx)));
@@ -91,7 +92,7 @@ impl Updates {
         }
     }
 
-    /// Records the lists of which the caller sees something else than before.
+    /// Records the lists in which the caller now sees other entries than before.
     async fn compare(&mut self) {
         let session = &self.session;
         let record = &mut |list, visible| session.saw(list, visible);
@@ -135,8 +136,8 @@ impl Stream for WithUpdates {
         let Some(updates) = &mut self.updates else {
             return Poll::Ready(None);
         };
-        // The notifications become events of the stream. The work comes first, so that a stream that always has an event
-        // ends too.
+        // The future writes the notifications as events of the stream. Poll the future before the events, so that a stream
+        // ends even if it always has an event.
         if updates.as_mut().poll(cx).is_ready() {
             self.updates = None;
             return Poll::Ready(None);

@@ -289,7 +289,7 @@ impl Endpoint {
                 retry_after: limited.retry_after(),
             }));
         }
-        // This resource may need no organization, and the next one of the session may need it.
+        // This resource may need no organization, and the next resource of the session may need an organization.
         let org = self.organization(caller, request.url_org).await;
         let org = org.map_err(|unavailable| {
             record.unavailable(UNDECIDED);
@@ -372,7 +372,7 @@ impl Endpoint {
         self.until_revoked(events, caller.as_ref(), None)
     }
 
-    /// Returns the lists that the server has. A session learns changes of all of them.
+    /// Returns the lists that the server has. A session learns changes of all these lists.
     fn all_lists(&self) -> ChangedLists {
         self.served_lists(ChangedLists {
             prompts: true,

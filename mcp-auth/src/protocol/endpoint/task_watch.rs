@@ -1,7 +1,7 @@
 //! The tasks of an open stream of `subscriptions/listen`: waits until a task changes, and writes its current state.
 //!
-//! INVARIANT: the state of a task is written only after the task was found as for `tasks/get`: it belongs to the caller, and
-//! the guard of its tool allows the caller now.
+//! INVARIANT: the state of a task is written only after the server has found the task by the rules of `tasks/get`: the task
+//! belongs to the caller, and the guard of the task's tool allows the caller now.
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`, task status notifications.
 
@@ -44,7 +44,7 @@ impl TaskWatch {
         }
     }
 
-    /// Adds a task. Its current state is written first, because the task may have changed before the stream was open.
+    /// Adds a task, and writes its current state first, because the task may have changed before the stream was open.
     pub(super) fn add(&mut self, id: &str) {
         self.subscription.add(id);
         if let Some(id) = self.subscription.uris().last() {
@@ -52,7 +52,7 @@ impl TaskWatch {
         }
     }
 
-    /// Returns true if the stream waits for no task any more.
+    /// Returns true if the stream no longer waits for any task.
     pub(super) fn is_empty(&self) -> bool {
         self.subscription.is_empty()
     }
@@ -67,8 +67,8 @@ impl TaskWatch {
         self.batch = self.subscription.take().uris;
     }
 
-    /// Returns the next notification of the batch. `id` is the id of the stream's request. A task that has ended, and a
-    /// task that the caller may no longer use, is dropped from the stream.
+    /// Returns the next notification of the batch. `id` is the id of the stream's request. The stream drops a task that has
+    /// ended, and a task that the caller may no longer use.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl TaskWatch {
     }
 }
 
-/// Tells two states of a task apart, and not two renewals of its lease.
+/// Returns a value that differs between two states of a task. A renewal of the task's lease does not change the value.
 fn stamp(record: &TaskRecord) -> (u64, &'static str) {
     (record.updated, record.status())
 }

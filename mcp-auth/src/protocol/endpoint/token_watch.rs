@@ -10,7 +10,7 @@ use super::Endpoint;
 pub(super) struct TokenWatch {
     /// `None` if the stream was opened without a token.
     token: Option<KeptToken>,
-    /// The uptime at which the token was last verified, or could not be verified.
+    /// The uptime at which the server last tried to verify the token.
     checked: Duration,
 }
 
@@ -32,8 +32,8 @@ impl TokenWatch {
         }
     }
 
-    /// Returns whether the token is still accepted. If only the identity provider can tell, an idle stream asks it once in
-    /// [`IDLE_CHECK`], and a stream that has something to deliver asks at once.
+    /// Returns whether the token is still accepted. If only the identity provider knows, an idle stream asks the provider once
+    /// in [`IDLE_CHECK`], and a stream with a pending change asks the provider at once.
     pub(super) async fn check(
         &mut self,
         endpoint: &Endpoint,

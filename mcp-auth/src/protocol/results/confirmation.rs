@@ -14,8 +14,8 @@ struct Confirmation<'a> {
 }
 
 impl Results {
-    /// Writes that the tool did not run, with the question and the code that confirms the call. The result is an error, so
-    /// that it needs no structured content.
+    /// Writes that the tool did not run, with the question and the code that confirms the call. The result is an error,
+    /// because an error needs no structured content.
     pub(in crate::protocol) fn confirmation(
         &self,
         id: &str,

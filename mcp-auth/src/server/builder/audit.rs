@@ -21,7 +21,7 @@ use super::state_keys::StateKeys;
 pub(in crate::server) struct AuditOptions {
     file: Option<PathBuf>,
     lines: bool,
-    /// A mutex makes the builder `Sync`, although a sink need not be.
+    /// The mutex makes the builder `Sync`, although a sink need not be `Sync`.
     sinks: Mutex<Vec<Box<dyn AuditSink>>>,
     sync: Option<AuditSync>,
     wait: Option<Duration>,
@@ -55,15 +55,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets when the operating system has to put the records of the file on the disk. Default: `MCP_AUDIT_SYNC`, which is
+    /// Sets when the operating system has to write the records of the file to the disk. Default: `MCP_AUDIT_SYNC`, which is
     /// `never`, `second` or `record`, or [`AuditSync::Never`] if that variable is unset.
     pub fn audit_sync(mut self, sync: AuditSync) -> Self {
         self.audit.sync = Some(sync);
         self
     }
 
-    /// Writes the audit log to `tracing`, as events with the target `mcp_auth::audit`. The field `record` has the record as
-    /// JSON.
+    /// Writes the audit log to `tracing`, as events with the target `mcp_auth::audit`. The field `record` of an event contains
+    /// the record as JSON.
     pub fn audit_to_tracing(mut self) -> Self {
         self.audit.lines = true;
         self
@@ -85,7 +85,8 @@ impl ServerBuilder {
     /// room, the server answers 503, and the call does not run. Default: `MCP_AUDIT_WAIT`, in milliseconds. If that variable
     /// is unset, a call never waits, and a record for which there is no room is dropped and counted.
     ///
-    /// With this setting, no call runs whose record cannot be kept. If the disk is full, the server serves no calls.
+    /// With this setting, every call that runs has a record. If the disk is full and the queue too, the server serves no
+    /// calls.
     ///
     /// ```
     /// use std::time::Duration;
@@ -232,7 +233,7 @@ const SYNC: &str = "MCP_AUDIT_SYNC";
 const WAIT: &str = "MCP_AUDIT_WAIT";
 const USUAL_QUEUE: usize = 8_192;
 const LEAST: &str = "at least 1 is expected";
-/// The purpose of the key of digests, which is derived from a state key.
+/// The purpose for which the key of the digests is derived from a state key.
 const DIGESTS: &str = "mcp-auth audit digests 1";
 
 #[cfg(test)]

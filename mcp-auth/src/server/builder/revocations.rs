@@ -44,7 +44,7 @@ impl ServerBuilder {
     }
 
     /// Sets the file that lists revoked access. Default: `MCP_REVOCATIONS`, or no file. The server reads the file again
-    /// within a second after it changes. The guide *Revocation* describes its format.
+    /// within a second after the file changes. The guide *Revocation* describes the format of the file.
     ///
     /// The server does not start if it cannot read the file. If the file later disappears or is malformed, the last good
     /// content stays valid, and the server logs an error.

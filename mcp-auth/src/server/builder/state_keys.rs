@@ -71,17 +71,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets a client that cannot ask a person confirm a call of a tool with `confirm` in a second call. By default such
-    /// a call is refused.
+    /// Lets a client that cannot ask a person confirm a call of a tool with `confirm` in a second call. By default the server
+    /// refuses the call.
     ///
     /// The first call does not run the tool. Its result is an error with the question and a code. The client calls
-    /// again with the same arguments and the argument `confirmation_code`, which the server adds to the schema of each tool with
-    /// `confirm`. A code is valid for five minutes, for one call, and only for the same caller with the same client and
+    /// again with the same arguments and the argument `confirmation_code`. The server adds this argument to the schema of each
+    /// tool with `confirm`. A code is valid for five minutes, for one call, and only for the same caller with the same client and
     /// organization, the same tool and the same arguments. Programs find the question and the code in the `_meta` of the
     /// result, in the member `mcp-auth-rs/confirmation`.
     ///
-    /// A client that can ask a person is still asked, and a code of this client has no effect. A tool with `confirm` and an
-    /// argument `confirmation_code` of its own keeps the server from starting.
+    /// A client that can ask a person still gets the question, and a code from this client has no effect. If a tool with
+    /// `confirm` declares an argument `confirmation_code`, the server does not start.
     ///
     /// ```standalone_crate
     /// use mcp_auth::mcp_tool;
@@ -106,8 +106,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// The model gets the question and the code, so a model can confirm for itself without asking anybody. The second
-    /// call shows that the model read the question, and not that a person agreed.
+    /// The model gets the question and the code, so a model can confirm without asking anybody. The second call does not
+    /// prove that a person agreed.
     pub fn allow_confirmation_codes(mut self) -> Self {
         self.schemas.confirmation_codes = true;
         self

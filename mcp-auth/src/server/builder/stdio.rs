@@ -58,8 +58,8 @@ mod options {
         ///
         /// # Security
         ///
-        /// A person who can start the program acts as the local user, and the server verifies no token. Call this method only if the
-        /// tools reach nothing that the person at the machine could not reach without them.
+        /// A person who can start the program acts as the local user, and the server verifies no token. Call this method only
+        /// if the person at the machine has all the access that the tools give, even without the tools.
         pub fn dangerous_local_user_in_release(mut self) -> Self {
             self.stdio.in_release = true;
             self
@@ -74,7 +74,7 @@ mod options {
             let Some(token) = env.get(TOKEN) else {
                 return Ok(None);
             };
-            // The finding must not contain the value.
+            // The finding must not contain the value of the variable.
             if token.contains(char::is_whitespace) {
                 let what = format!("{TOKEN} contains white space");
                 let finding = Finding::new(&codes::SETTING_INVALID, what);
@@ -83,7 +83,7 @@ mod options {
             Ok(Some(TokenText::new(&token)))
         }
 
-        /// Returns the local user. `None` if the code names none.
+        /// Returns the local user. `None` if the code names no local user.
         pub(in crate::server) fn user(
             &self,
             is_debug_build: bool,

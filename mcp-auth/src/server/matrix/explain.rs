@@ -8,11 +8,11 @@ use super::sample_caller::SampleCaller;
 use super::{AccessMatrix, Item, POLICIES_ALLOW, POLICIES_DENY};
 
 impl AccessMatrix {
-    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
-    /// URI or the template. `None` if the server has nothing of this name.
+    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is the name of the tool or the
+    /// prompt, or the URI or the template of the resource. `None` if the server has nothing with this name.
     ///
-    /// The decision is the one that the matrix shows. The caller's OAuth token has the scopes that the server requires
-    /// of every request, as in the matrix. No policy is asked.
+    /// The matrix shows the same decision. The caller's OAuth token has the scopes that the server requires of every request,
+    /// as in the matrix. The server asks no policy.
     #[must_use]
     pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
         let mut items = self.items().iter();
@@ -33,7 +33,8 @@ impl AccessMatrix {
                 supposed(guard, token, organization, &self.server_scopes)
             })
         };
-        // A policy that would allow the caller is not the cause of a denial.
+        // Decide as if every policy denied the caller, and as if every policy allowed the caller. The second denial, if there
+        // is one, has a cause other than a policy.
         let (least, most) = (decided(POLICIES_DENY), decided(POLICIES_ALLOW));
         let mut explanation = self.supposing(caller, POLICIES_DENY, |token, organization| {
             let facts = Explained {

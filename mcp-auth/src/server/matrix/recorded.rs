@@ -1,9 +1,9 @@
-//! An access matrix that was printed before, and the access that a new matrix adds to it.
+//! Compares an access matrix with a matrix that was printed before, and finds the added access.
 //!
-//! Both matrices are read from their Markdown form, so a file that was written by another version is compared by the
-//! same rules as a file of this version.
+//! Both matrices are read from their Markdown form, so the same rules apply to a file of another version and to a file of
+//! this version.
 //!
-//! INVARIANT: a change that is not certainly the same or narrower counts as wider.
+//! INVARIANT: access that may be wider counts as wider.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,7 +28,7 @@ struct Line {
     requires: String,
 }
 
-/// The reason why a text is no matrix.
+/// The reason why a text is not an access matrix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(in crate::server) enum Unreadable {
     #[error("it has no table as `MCP_AUTH=tools-markdown` prints it")]
@@ -73,7 +73,7 @@ impl Recorded {
         let requires =
             requires.filter(|_| ["name", "tool"].contains(&header.first().map_or("", |s| s)));
         let requires = requires.ok_or(Unreadable::NoTable)?;
-        // The line below the header has only dashes.
+        // Skip the line below the header, which has only dashes.
         rows.next().ok_or(Unreadable::NoTable)?;
         let mut lines = BTreeMap::new();
         for (line, row) in rows {
@@ -103,7 +103,8 @@ impl Recorded {
         })
     }
 
-    /// Returns what changed from this matrix to another. A caller or a tool that this matrix does not have had no access.
+    /// Returns the changes from this matrix to another matrix. If a caller or a tool is only in the other matrix, all its
+    /// access is new.
     pub(in crate::server) fn changes_to(&self, new: &Self) -> Changes {
         let mut changes = Changes::default();
         let names: BTreeSet<_> = self.lines.keys().chain(new.lines.keys()).collect();
@@ -166,7 +167,7 @@ enum Access<'a> {
 }
 
 impl Access<'_> {
-    /// Returns true unless everything that this access permits is certainly permitted by the other.
+    /// Returns true if this access may permit something that the other access does not permit.
     fn may_exceed(&self, other: &Self) -> bool {
         let (Self::Under { cell, requires }, other) = (self, other) else {
             return false;
@@ -184,7 +185,7 @@ impl Access<'_> {
         ) {
             (_, true) => false,
             (true, false) => true,
-            // A caller who meets more requirements also meets fewer.
+            // If this access has all requirements of the other access, this access permits nothing more.
             (false, false) => !parts(requires).is_superset(&parts(other_requires)),
         }
     }
