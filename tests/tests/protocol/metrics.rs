@@ -259,7 +259,10 @@ async fn every_request_of_a_mixed_load_is_counted_once() {
             "mcp_auth_token_verifications_total{result=\"accepted\"}",
             2.0,
         ),
-        ("mcp_auth_tokens_refused_total{reason=\"expired\"}", 0.0),
+        (
+            "mcp_auth_tokens_refused_total{reason=\"token-expired\"}",
+            0.0,
+        ),
         (
             "mcp_auth_call_duration_seconds_count{kind=\"tool\",name=\"delete\"}",
             6.0,
@@ -300,9 +303,9 @@ async fn a_refused_token_is_counted_by_the_rule_that_it_breaks() {
     for (reason, tokens) in [
         ("token-audience-missing", 3.0),
         ("token-audience-mismatch", 1.0),
-        ("expired", 1.0),
-        ("malformed", 1.0),
-        ("signature", 0.0),
+        ("token-expired", 1.0),
+        ("token-invalid", 1.0),
+        ("token-invalid-signature", 0.0),
     ] {
         let series = format!("mcp_auth_tokens_refused_total{{reason=\"{reason}\"}}");
         scrape.expect(&series, tokens);
