@@ -88,6 +88,7 @@ impl Steps {
                     party: caller.party(),
                     streams: true,
                     token: None,
+                    span: None,
                 },
                 &UrlOrg::default(),
                 body,

@@ -4,7 +4,7 @@
 //!   [`questions`], [`notifications`], [`tasks`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`stdio`], [`revocation`],
+//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`sessions`], [`stdio`], [`audit`], [`revocation`],
 //!   [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
@@ -43,6 +43,7 @@ pages! {
     local_clerk: "local-clerk.md",
     compile_times: "compile-times.md",
     speed: "speed.md",
+    operate: "operate.md",
     security: "security.md",
     connections: "connections.md",
     sessions: "sessions.md",

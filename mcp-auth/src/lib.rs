@@ -6,6 +6,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
+//! | `metrics` | `MCP_METRICS` and [`ServerBuilder::metrics`], an address at which Prometheus reads counters, as [Operate][operate] shows; adds the crate `prometheus-client` |
 //! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
@@ -82,6 +83,7 @@ mod http;
 mod identity;
 mod limits;
 mod loopback;
+mod metrics;
 mod primitive;
 #[cfg(test)]
 mod properties;

@@ -170,7 +170,7 @@ impl Shared {
     fn lose(&self, records: u64) {
         self.lost.fetch_add(records, Ordering::AcqRel);
         if let Some(records) = self.lost_log.due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", records, "audit records are lost: there is no room for them");
+            tracing::warn!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: there is no room for them");
         }
     }
 
@@ -263,7 +263,7 @@ impl Work {
 }
 
 fn abandon(records: u64) {
-    tracing::error!(target: "mcp_auth", records, "audit records are lost: the sink failed until the server stopped");
+    tracing::error!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: the sink failed until the server stopped");
 }
 
 /// The largest number of records between two flushes.

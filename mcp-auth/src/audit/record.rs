@@ -104,12 +104,20 @@ pub enum AuditOutcome {
     Declined,
     /// A requirement was not met.
     Denied,
-    /// The call was allowed and failed, or could not be decided.
+    /// The call was allowed and failed.
     Failed,
+    /// The arguments do not fit the schema or break its rules, so the function did not run.
+    Invalid,
     /// A limit refused the call.
     Limited,
+    /// The function panicked.
+    Panicked,
+    /// The function ran longer than its time-out.
+    TimedOut,
     /// The request needs a token, and has no token.
     Unauthenticated,
+    /// The data for the decision could not be looked up.
+    Unavailable,
     /// The tool, the prompt, the resource or the task does not exist.
     Unknown,
 }

@@ -4,7 +4,7 @@
 //! MiB, and gives up after 5 seconds. It is used only on the I/O runtime, so that a busy worker
 //! cannot stall its connections.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -19,12 +19,14 @@ use crate::clerk::machine_key::MachineKey;
 use crate::clerk::secret_key::SecretKey;
 use crate::identity::TokenText;
 use crate::loopback;
+use crate::metrics::Metrics;
 
 /// A client for one base URL.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     client: Client,
     base: Url,
+    metrics: Metrics,
 }
 
 /// The credential of a request. It is sent only to the base URL.
@@ -106,7 +108,13 @@ impl Outgoing {
         Ok(Self {
             client: builder.build().map_err(OutgoingError::Client)?,
             base,
+            metrics: Metrics::default(),
         })
+    }
+
+    /// Counts the requests.
+    pub(crate) fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Gets a path below the base URL, with the secret key if one is given.
@@ -120,7 +128,7 @@ impl Outgoing {
         key: Option<&SecretKey>,
     ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.get(self.url(path, query)?);
-        Self::send(request, key.map(Bearer::Secret)).await
+        self.send(path, request, key.map(Bearer::Secret)).await
     }
 
     /// Gets a path below the base URL, with this credential.
@@ -133,7 +141,7 @@ impl Outgoing {
         bearer: Bearer<'_>,
     ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.get(self.url(path, &[])?);
-        Self::send(request, Some(bearer)).await
+        self.send(path, request, Some(bearer)).await
     }
 
     /// Posts JSON to a path below the base URL, with this credential.
@@ -147,43 +155,25 @@ impl Outgoing {
         bearer: Bearer<'_>,
     ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.post(self.url(path, &[])?);
-        Self::send(request.body(body.to_string()), Some(bearer)).await
+        let request = request.body(body.to_string());
+        self.send(path, request, Some(bearer)).await
     }
 
     async fn send(
-        mut request: RequestBuilder,
+        &self,
+        path: &[&str],
+        request: RequestBuilder,
         bearer: Option<Bearer<'_>>,
     ) -> Result<ClerkResponse, OutgoingError> {
-        if let Some(bearer) = bearer {
-            let (text, to_api) = match bearer {
-                Bearer::Caller(token) => (token.expose(), false),
-                Bearer::Machine(key) => (key.expose(), true),
-                Bearer::Secret(key) => (key.expose(), true),
-            };
-            let value = format!("Bearer {text}");
-            let mut value = HeaderValue::try_from(value).map_err(|_| OutgoingError::Path)?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-            if to_api {
-                request = request
-                    .header(CONTENT_TYPE, "application/json")
-                    .header("Clerk-API-Version", API_VERSION);
-            }
+        if !self.metrics.is_on() {
+            return exchange(request, bearer).await;
         }
-        let response = request.send().await.map_err(transport)?;
-        let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
-        let date_ms = date_ms(response.headers());
-        Ok(ClerkResponse {
-            status,
-            retry_after,
-            date_ms,
-            body: read(response).await?,
-        })
+        let sent = Instant::now();
+        let response = exchange(request, bearer).await;
+        let result = result(&response);
+        self.metrics
+            .outgoing(operation(path), result, sent.elapsed());
+        response
     }
 
     /// Gets a document: the body of a response with status 200.
@@ -216,6 +206,69 @@ impl Outgoing {
             url.query_pairs_mut().extend_pairs(query);
         }
         Ok(url)
+    }
+}
+
+/// Sends a request, and reads the response.
+async fn exchange(
+    mut request: RequestBuilder,
+    bearer: Option<Bearer<'_>>,
+) -> Result<ClerkResponse, OutgoingError> {
+    if let Some(bearer) = bearer {
+        let (text, to_api) = match bearer {
+            Bearer::Caller(token) => (token.expose(), false),
+            Bearer::Machine(key) => (key.expose(), true),
+            Bearer::Secret(key) => (key.expose(), true),
+        };
+        let value = format!("Bearer {text}");
+        let mut value = HeaderValue::try_from(value).map_err(|_| OutgoingError::Path)?;
+        value.set_sensitive(true);
+        request = request.header(AUTHORIZATION, value);
+        if to_api {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .header("Clerk-API-Version", API_VERSION);
+        }
+    }
+    let response = request.send().await.map_err(transport)?;
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let date_ms = date_ms(response.headers());
+    Ok(ClerkResponse {
+        status,
+        retry_after,
+        date_ms,
+        body: read(response).await?,
+    })
+}
+
+/// Returns the name of a request in metrics. It has no id.
+fn operation(path: &[&str]) -> &'static str {
+    match path {
+        [.., "jwks" | "jwks.json"] => "jwks",
+        [".well-known", _] => "metadata",
+        [.., "memberships" | "organization_memberships"] => "memberships",
+        ["v1", "users", _] => "users",
+        [.., "userinfo"] => "userinfo",
+        [.., "verify"] => "verify_token",
+        _ => "other",
+    }
+}
+
+/// Returns the name of the result of a request in metrics.
+fn result(response: &Result<ClerkResponse, OutgoingError>) -> &'static str {
+    match response.as_ref().map(|response| response.status) {
+        Ok(200..=299) => "ok",
+        Ok(401 | 403) => "refused",
+        Ok(404) => "not_found",
+        Ok(429) => "throttled",
+        Ok(500..) => "failed",
+        Ok(_) => "rejected",
+        Err(_) => "no_response",
     }
 }
 

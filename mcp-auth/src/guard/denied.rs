@@ -92,6 +92,24 @@ pub(crate) struct Named {
 }
 
 impl Denied {
+    /// Every kind of a denial.
+    #[cfg(feature = "metrics")]
+    pub(crate) const KINDS: [&'static str; 13] = [
+        "token_kind",
+        "actor",
+        "user",
+        "organization",
+        "role",
+        "permission",
+        "feature",
+        "plan",
+        "policy",
+        "reverification",
+        "any",
+        "scope",
+        "authorize",
+    ];
+
     /// Returns the kind of the denial: `_meta["mcp-auth-rs/denied"].kind`.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

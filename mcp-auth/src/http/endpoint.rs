@@ -15,10 +15,11 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 use futures_util::stream;
+use tracing::Instrument;
 
 use crate::identity::{AuthError, BearerToken, Caller, Client, UrlOrg};
 use crate::limits::Party;
-use crate::protocol::{Header, RefusedMessage, Response, Sender, Status};
+use crate::protocol::{Header, RefusedMessage, RequestSpan, Response, Sender, Status};
 
 use super::bearer;
 use super::body::{Budget, Incoming, Unread};
@@ -32,6 +33,7 @@ use super::site::{Name, Site};
 
 /// Answers a request.
 pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> HttpResponse {
+    let span = RequestSpan::begin(head.method.as_str(), head.uri.path());
     let fields = Fields::of(head);
     let mut body = Incoming::new(body);
     if fields.switches {
@@ -46,15 +48,25 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             (name, origin, Ok(preflight(site, head)))
         }
         Ok((name, origin)) => {
-            let answer = respond(site, name, head, &fields, &mut body).await;
+            let answer = match &span {
+                None => respond(site, name, head, &fields, &mut body, None).await,
+                // The box keeps the future of every request small.
+                Some(span) => {
+                    let answer = respond(site, name, head, &fields, &mut body, Some(span));
+                    Box::pin(answer.instrument(span.span())).await
+                }
+            };
             (name, origin, answer)
         }
     };
     let response = match answer {
         Ok(response) => response,
-        Err(refused) => refuse(name, &refused, body).await,
+        Err(refused) => refuse(site, name, &refused, body).await,
     };
-    finish(head, origin, response)
+    if let Some(span) = &span {
+        span.answered(response.status().as_u16());
+    }
+    finish(site, head, origin, response)
 }
 
 /// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request if the client should
@@ -77,8 +89,8 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
             Err(refusal) => (name, origin, refusal),
         },
     };
-    let response = refuse(name, &refused.into(), Incoming::new(body)).await;
-    Err(finish(head, origin, response))
+    let response = refuse(site, name, &refused.into(), Incoming::new(body)).await;
+    Err(finish(site, head, origin, response))
 }
 
 /// Makes all checks that come before the body is read.
@@ -98,14 +110,24 @@ fn counted(site: &Site, refusal: Refusal) -> Refusal {
     refusal
 }
 
-async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
+async fn refuse(site: &Site, name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
+    site.metrics.refusal(refused.refusal.name());
+    if let Some(limit) = refused.refusal.limit() {
+        site.metrics.limit_hit(limit);
+    }
     let answer = refused.answer(&name.challenges);
     body.pass_over().await;
     body.end_with(answer)
 }
 
 /// Adds the headers of every response of the endpoint.
-fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) -> HttpResponse {
+fn finish(
+    site: &Site,
+    head: &RequestHead,
+    origin: Option<&str>,
+    mut response: HttpResponse,
+) -> HttpResponse {
+    site.metrics.response(response.status().as_u16());
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
@@ -137,6 +159,7 @@ async fn respond(
     head: &RequestHead,
     fields: &Fields<'_>,
     body: &mut Incoming,
+    span: Option<&RequestSpan>,
 ) -> Result<HttpResponse, Refused> {
     let declared = declared_length(fields.content_length);
     let is_post = head.method == Method::POST;
@@ -186,6 +209,7 @@ async fn respond(
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
                     token,
+                    span,
                 },
                 &url_org,
                 body,
@@ -236,6 +260,7 @@ async fn authenticate<'a>(
     };
     let token = BearerToken::new(text);
     if let Some(caller) = site.authenticator.cached(&token) {
+        site.metrics.token("cached");
         return Ok(Some((caller, text)));
     }
     let address = site.client(head);
@@ -245,7 +270,9 @@ async fn authenticate<'a>(
         fails_often: wait.is_some(),
     };
     // The box keeps the future of every request small.
-    match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
+    let verified = Box::pin(site.authenticator.authenticate_from(client, &token)).await;
+    count_token(site, &verified);
+    match verified {
         Ok(caller) => Ok(Some((caller, text))),
         // The issuer signed or confirmed this token, so the caller did not guess it. It does not count as a failure.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
@@ -262,6 +289,20 @@ async fn authenticate<'a>(
             Err(Refusal::Unavailable(unavailable.retry_after))
         }
     }
+}
+
+/// Counts the result of a verification.
+fn count_token(site: &Site, verified: &Result<Caller, AuthError>) {
+    site.metrics.token(match verified {
+        Ok(_) => "accepted",
+        Err(AuthError::Invalid(error)) => {
+            site.metrics.refused_token(error.reason());
+            "refused"
+        }
+        Err(AuthError::FailsOften | AuthError::OverBudget(_)) => "limited",
+        Err(AuthError::Misconfigured) => "misconfigured",
+        Err(AuthError::Unavailable(_)) => "unavailable",
+    });
 }
 
 /// Returns the largest permitted length of the body. A body without a token must be short. It must be empty if every

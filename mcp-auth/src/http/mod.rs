@@ -18,7 +18,10 @@ mod forwarded;
 pub(crate) mod fuzz;
 mod gate;
 mod head;
+mod health;
 mod listed;
+#[cfg(feature = "metrics")]
+mod monitor;
 mod org_query;
 mod page;
 mod refusal;
@@ -33,5 +36,7 @@ pub(crate) use self::documents::ResourceInfo;
 pub(crate) use self::endpoint::ANONYMOUS_BODY;
 pub(crate) use self::gate::{Gate, Origins};
 pub(crate) use self::listed::{AllowedHost, BadEntry, origin};
+#[cfg(feature = "metrics")]
+pub(crate) use self::monitor::answer as answer_monitor;
 pub(crate) use self::page::{Local, Overview};
 pub(crate) use self::site::{Site, SiteConfig};

@@ -75,21 +75,54 @@ pub(super) enum Refusal {
     UnsupportedMediaType,
 }
 
-/// A refused request.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
-    /// The id of the JSON-RPC request, as JSON, if the message was parsed before it was refused.
-    pub(super) id: Option<String>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, id: None }
-    }
-}
-
 impl Refusal {
+    /// Returns the name of the reason in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::Busy => "busy",
+            Self::BrokenBody => "broken_body",
+            Self::Contradiction => "contradiction",
+            Self::Failures(_) => "failures",
+            Self::Host => "host",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::Method(_) => "method",
+            Self::Misconfigured => "misconfigured",
+            Self::MoreScope(_) => "more_scope",
+            Self::NewTokens(_) => "new_tokens",
+            Self::NoSession => "no_session",
+            Self::NoEvents => "no_events",
+            Self::NoThread => "no_thread",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Origin => "origin",
+            Self::SessionMissing => "session_missing",
+            Self::SeveralCredentials => "several_credentials",
+            Self::SignIn(_) => "sign_in",
+            Self::SlowBody => "slow_body",
+            Self::Subscriptions => "subscriptions",
+            Self::TokenInQuery => "token_in_query",
+            Self::TooLarge => "too_large",
+            Self::Unaudited => "unaudited",
+            Self::Unavailable(_) => "unavailable",
+            Self::UnknownEvent => "unknown_event",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+        }
+    }
+
+    /// Returns the setting of the limit that refused the request. `None` if there was another reason, or if another
+    /// module counts the limit.
+    pub(super) fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Bodies => Some("body_bytes_in_flight"),
+            Self::Failures(_) => Some("failed_authentications_per_minute"),
+            Self::SlowBody => Some("body_deadline"),
+            Self::Subscriptions => Some("subscriptions"),
+            Self::TooLarge => Some("body_limit"),
+            _ => None,
+        }
+    }
+
     /// Returns the reason of a refused sign-in, for the audit log. `None` if the request was refused for another reason.
     pub(super) fn of_sign_in(&self) -> Option<&'static str> {
         match self {
@@ -122,6 +155,20 @@ impl Refusal {
             | Self::UnsupportedMediaType
             | Self::UnsupportedVersion => None,
         }
+    }
+}
+
+/// A refused request.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    /// The id of the JSON-RPC request, as JSON, if the message was parsed before it was refused.
+    pub(super) id: Option<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, id: None }
     }
 }
 

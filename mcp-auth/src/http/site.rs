@@ -15,6 +15,7 @@ use crate::clerk::Metadata;
 use crate::guard::{ExplainedDecision, Explanation};
 use crate::identity::{AuthError, Authenticator, Clock, LogThrottle, UrlOrg};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
+use crate::metrics::Metrics;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
 use crate::protocol::{Endpoint, RunningTasks};
@@ -28,6 +29,7 @@ use super::failures::Failures;
 use super::forwarded::Clients;
 use super::gate::{Gate, GateLog};
 use super::head::Fields;
+use super::health::{Health, Probe};
 use super::org_query;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
@@ -56,6 +58,9 @@ pub(crate) struct SiteConfig {
     pub(crate) failures_per_minute: u32,
     /// The proxies whose forwarding headers are trusted.
     pub(crate) proxies: Networks,
+    /// True if the site answers `/healthz` and `/readyz`.
+    pub(crate) answers_probes: bool,
+    pub(crate) metrics: Metrics,
 }
 
 /// The state that all handlers share.
@@ -63,6 +68,10 @@ pub(crate) struct SiteConfig {
 pub(crate) struct Site {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) health: Health,
+    /// True if the site answers `/healthz` and `/readyz`.
+    answers_probes: bool,
+    pub(super) metrics: Metrics,
     pub(super) gate: Gate,
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
@@ -112,11 +121,19 @@ impl Site {
         };
         let canonical = name(&config.canonical);
         let names = config.canonical.aliases().iter().map(name).collect();
+        let health = Health::new(
+            Arc::clone(&config.endpoint),
+            Arc::clone(&config.authenticator),
+            Arc::clone(&config.clock),
+        );
         Self {
             endpoint: config.endpoint,
             authenticator: config.authenticator,
+            health,
             gate: config.gate,
             gate_log: GateLog::new(Arc::clone(&config.clock)),
+            answers_probes: config.answers_probes,
+            metrics: config.metrics,
             failures: Failures::new(Arc::clone(&config.clock), config.failures_per_minute),
             clients: Clients::new(config.proxies, !config.canonical.is_loopback()),
             body_limit: config.body_limit,
@@ -152,7 +169,7 @@ impl Site {
     pub(super) fn count_refused_body(&self, share: Exhausted) {
         if let Some(bodies) = self.refused_bodies.due(self.clock.uptime()) {
             let share = share.share();
-            tracing::warn!(target: "mcp_auth", share, bodies, "body refused: too many bytes in flight");
+            tracing::warn!(target: "mcp_auth", fact = "limit_hit", share, bodies, "body refused: too many bytes in flight");
         }
     }
 
@@ -163,9 +180,10 @@ impl Site {
         if self.is_endpoint(path) {
             return endpoint::serve(self, head, body).await;
         }
-        let answer = match self.document_at(path) {
-            Some(document) => self.document(head, document).await,
-            None => HttpResponse::NotFound().finish(),
+        let answer = match (self.document_at(path), self.probe_at(path)) {
+            (Some(document), _) => self.document(head, document).await,
+            (None, Some(probe)) => self.health.answer(head, probe).await,
+            (None, None) => HttpResponse::NotFound().finish(),
         };
         let mut body = Incoming::new(body);
         body.pass_over().await;
@@ -221,6 +239,24 @@ impl Site {
                 }),
             );
         }
+    }
+
+    /// Registers `/healthz` and `/readyz`.
+    pub(crate) fn probes(self: &Arc<Self>, services: &mut ServiceConfig) {
+        for probe in Probe::ALL {
+            let site = Arc::clone(self);
+            services.route(
+                probe.path(),
+                web::route().to(move |request: HttpRequest| {
+                    let site = Arc::clone(&site);
+                    async move { site.health.answer(request.head(), probe).await }
+                }),
+            );
+        }
+    }
+
+    fn probe_at(&self, path: &str) -> Option<Probe> {
+        Probe::at(path).filter(|_| self.answers_probes)
     }
 
     /// Returns the document that is published under a path.

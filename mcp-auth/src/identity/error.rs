@@ -209,6 +209,47 @@ impl TokenError {
     /// The number of reasons. The last reason has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
 
+    /// Every reason, in the order of the numbers.
+    #[cfg(any(test, feature = "metrics"))]
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::AccessRevoked,
+        Self::Algorithm,
+        Self::AlgorithmNotPinned,
+        Self::AudienceMalformed,
+        Self::AudienceMismatch,
+        Self::AudienceMissing,
+        Self::AuthorizedParty,
+        Self::Class,
+        Self::Client,
+        Self::Claims,
+        Self::CriticalHeader,
+        Self::EmulatorKey,
+        Self::Expired,
+        Self::Time,
+        Self::Inactive,
+        Self::IssuedInFuture,
+        Self::Issuer,
+        Self::KeyScope,
+        Self::Kind,
+        Self::MachineMismatch,
+        Self::MachineUnknown,
+        Self::Malformed,
+        Self::NotActiveYet,
+        Self::Opaque,
+        Self::Pending,
+        Self::Revoked,
+        Self::SessionId,
+        Self::Signature,
+        Self::Subject,
+        Self::TooLarge,
+        Self::Type,
+        Self::Unknown,
+        Self::UnknownKey,
+        Self::UserBanned,
+        Self::UserGone,
+        Self::UserLocked,
+    ];
+
     /// Returns true if this reason applies only to tokens that the issuer signed or confirmed. Attackers cannot forge
     /// these tokens, so the limits for bad tokens do not count them. For example, a client with an expired token gets
     /// 401 and signs in again.
@@ -253,38 +294,42 @@ impl TokenError {
         }
     }
 
-    /// Returns the name of the reason in the log. If Clerk's SDK has the same rule, the name is the SDK's name.
+    /// Returns the name of the reason in the log, in metrics and in the audit log. Each reason has a name of its own. If
+    /// Clerk's SDK has the same rule, the name is the SDK's name.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::AccessRevoked => "access-revoked",
             Self::Algorithm => "token-invalid-algorithm",
-            Self::AlgorithmNotPinned
-            | Self::AudienceMalformed
-            | Self::AudienceMismatch
-            | Self::AudienceMissing
-            | Self::Subject
-            | Self::Time => "token-verification-failed",
+            Self::AlgorithmNotPinned => "token-algorithm-not-rs256",
+            Self::AudienceMalformed => "token-audience-malformed",
+            Self::AudienceMismatch => "token-audience-mismatch",
+            Self::AudienceMissing => "token-audience-missing",
             Self::AuthorizedParty => "token-invalid-authorized-parties",
             Self::Claims => "token-claims-undecodable",
-            Self::Class | Self::Kind => "token-type-mismatch",
+            Self::Class => "token-class-mismatch",
             Self::Client => "token-client-not-allowed",
-            Self::CriticalHeader | Self::Malformed | Self::Opaque | Self::Type | Self::Unknown => {
-                "token-invalid"
-            }
+            Self::CriticalHeader => "token-critical-header",
             Self::EmulatorKey => "emulator-key-outside-development",
             Self::Expired => "token-expired",
             Self::Inactive => "token-inactive",
             Self::IssuedInFuture => "token-iat-in-the-future",
             Self::Issuer => "token-invalid-issuer",
             Self::KeyScope => "api-key-scope-missing",
+            Self::Kind => "token-type-mismatch",
             Self::MachineMismatch => "machine-not-named",
             Self::MachineUnknown => "machine-not-configured",
+            Self::Malformed => "token-invalid",
             Self::NotActiveYet => "token-not-active-yet",
+            Self::Opaque => "token-opaque",
             Self::Pending => "session-pending",
             Self::Revoked => "token-revoked",
             Self::SessionId => "session-id-missing",
             Self::Signature => "token-invalid-signature",
+            Self::Subject => "token-subject-not-valid",
+            Self::Time => "token-time-not-valid",
             Self::TooLarge => "token-too-large",
+            Self::Type => "token-header-type-not-accepted",
+            Self::Unknown => "token-unknown",
             Self::UnknownKey => "jwk-kid-mismatch",
             Self::UserBanned => "user-banned",
             Self::UserGone => "user-gone",
@@ -295,3 +340,19 @@ impl TokenError {
 
 /// The time before a retry, after a failure that does not name a time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_list_and_has_a_name_of_its_own() {
+        for (place, error) in TokenError::ALL.into_iter().enumerate() {
+            assert_eq!(error as usize, place, "{error:?}");
+        }
+        let names: BTreeSet<_> = TokenError::ALL.map(TokenError::reason).into();
+        assert_eq!(names.len(), TokenError::COUNT);
+    }
+}

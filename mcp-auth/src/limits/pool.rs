@@ -90,6 +90,11 @@ impl Pool {
         }
     }
 
+    /// Returns the amount that all parties together have taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.lock().get(&Group::All).copied().unwrap_or_default()
+    }
+
     /// No code under this lock panics, so the counts are consistent.
     fn lock(&self) -> MutexGuard<'_, HashMap<Group, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)

@@ -103,7 +103,7 @@ pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]
 pub(crate) use self::invocation_counter::Starts;
 pub(crate) use self::log_name::LogName;
-pub(crate) use self::outcome::{Failure, Outcome};
+pub(crate) use self::outcome::{Failure, Fault, Outcome};
 pub(crate) use self::rate::Per;
 pub(crate) use self::registry::{List, Registry};
 pub(crate) use self::registry_error::RegistryError;

@@ -14,6 +14,15 @@ pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// The output of a call, or the reason why there is no output.
 pub(crate) type Outcome = Result<Output, Failure>;
 
+/// Why a function did not end by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    Panicked,
+    /// The server stopped before the function began.
+    Stopped,
+    TimedOut,
+}
+
 /// The reason why a call has no output.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -28,8 +37,8 @@ pub(crate) enum Failure {
     Denied(Denied),
     /// The function returned an error.
     Error(ToolError),
-    /// The function panicked or timed out. The log has the details under this error id.
-    Fault(Reference),
+    /// The function did not end by itself. The log has the details under this error id.
+    Fault(Reference, Fault),
     /// No thread was free for the plain function in time, so the function did not run.
     NoThread,
     /// The arguments break rules that the parameters declare. The text names the paths of the wrong values.

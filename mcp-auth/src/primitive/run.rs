@@ -25,7 +25,7 @@ use super::context::Context;
 use super::deadline::{within, within_moving};
 use super::error::{Reference, ToolError};
 use super::log_name::LogName;
-use super::outcome::{Failure, Outcome, Run};
+use super::outcome::{Failure, Fault, Outcome, Run};
 use super::returned::{Output, Returned, Returns};
 use super::served::Served;
 use super::state::States;
@@ -260,12 +260,9 @@ impl Served {
             }
             end(match ended {
                 Some(Ok(Some(outcome))) => outcome,
-                Some(Ok(None)) => Err(fault(
-                    &served,
-                    "the server stopped before the function began",
-                )),
-                Some(Err(_)) => Err(fault(&served, "tool panicked")),
-                None => Err(fault(&served, "tool timed out")),
+                Some(Ok(None)) => Err(fault(&served, Fault::Stopped)),
+                Some(Err(_)) => Err(fault(&served, Fault::Panicked)),
+                None => Err(fault(&served, Fault::TimedOut)),
             })
         }
     }
@@ -300,7 +297,12 @@ impl Future for UntilAsked {
 const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
 
 /// Logs a panic or a time-out, with a new error id. The panic hook has already logged the message of the panic.
-fn fault(served: &Served, what: &'static str) -> Failure {
+fn fault(served: &Served, fault: Fault) -> Failure {
+    let what = match fault {
+        Fault::Panicked => "tool panicked",
+        Fault::Stopped => "the server stopped before the function began",
+        Fault::TimedOut => "tool timed out",
+    };
     let reference = Reference::new();
     let LogName {
         prompt,
@@ -308,5 +310,5 @@ fn fault(served: &Served, what: &'static str) -> Failure {
         tool,
     } = served.log_name();
     tracing::error!(target: "mcp_auth", tool, prompt, resource, request = %reference, "{what}");
-    Failure::Fault(reference)
+    Failure::Fault(reference, fault)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
+use crate::metrics::{CallMeter, Metrics};
 
 use super::arguments::{ArgumentReader, Arguments};
 use super::authorize::{AccessRule, Authorize};
@@ -37,6 +38,7 @@ pub(crate) struct RegistrySettings {
     pub(crate) lenient_arguments: bool,
     /// True if `tools/list` has `additionalProperties: false`.
     pub(crate) closed_schemas: bool,
+    pub(crate) metrics: Metrics,
     /// True if a client that cannot ask a person confirms a call with a code.
     pub(crate) confirmation_codes: bool,
 }
@@ -66,6 +68,7 @@ pub(crate) struct Served {
     schemes: Vec<SecurityScheme>,
     /// The parts of the arguments' schema that some clients reject.
     unsupported: Vec<Unsupported>,
+    meter: CallMeter,
 }
 
 impl Served {
@@ -184,9 +187,15 @@ impl Served {
             Kind::Resource(resource) => UriTemplate::new(resource.uri).to_string(),
             Kind::Tool(_) => declaration.name.to_owned(),
         };
+        let (kind, named) = match &declaration.kind {
+            Kind::Prompt(_) => ("prompt", declaration.name),
+            Kind::Resource(_) => ("resource", &*key),
+            Kind::Tool(_) => ("tool", declaration.name),
+        };
         Ok(Self {
             registration,
             info,
+            meter: settings.metrics.meter(kind, named),
             key,
             json,
             iconless_json,
@@ -223,6 +232,11 @@ impl Served {
     /// calls.
     pub(crate) fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Returns the counters of calls.
+    pub(crate) fn meter(&self) -> &CallMeter {
+        &self.meter
     }
 
     /// Returns the name for log lines.

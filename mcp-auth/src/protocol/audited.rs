@@ -10,7 +10,7 @@ use crate::guard::Denied;
 use crate::identity::{Acting, Caller, NamedBy, Org};
 use crate::primitive::{LogName, Served};
 
-use super::decisions::{About, Decision, DecisionOutcome, Kind, Who};
+use super::decisions::{About, Decision, DecisionOutcome, Who};
 
 /// The facts about a decision that only the audit log needs. A decision has these facts only if the server has an audit log.
 #[derive(Debug, Default)]
@@ -58,8 +58,8 @@ pub(super) fn record(
             .about
             .served()
             .map(|served| served.access_rule().to_string()),
-        requirement: decision.denied.map(requirement),
-        reason: decision.reason.map(str::to_owned),
+        requirement: decision.cause.denied.map(requirement),
+        reason: decision.cause.reason.map(str::to_owned),
         subject: who.as_ref().and_then(|who| text(who.subject)),
         actor: who.as_ref().and_then(|who| text(who.actor?)),
         client: who.as_ref().and_then(|who| text(who.client)),
@@ -72,7 +72,7 @@ pub(super) fn record(
         duration_us: decision
             .since
             .map(|since| micros(uptime.saturating_sub(since))),
-        request: decision.request.map(|request| request.to_string()),
+        request: decision.cause.request.map(|request| request.to_string()),
         trace_id: audited.trace_id.take(),
         ..AuditRecord::new(now, AuditEvent::Decision)
     }
@@ -122,10 +122,7 @@ impl<'a> About<'a> {
                 } => ("resource", Some(name)),
                 LogName { tool, .. } => ("tool", tool),
             },
-            Self::Unknown(Kind::Prompt) => ("prompt", None),
-            Self::Unknown(Kind::Resource) => ("resource", None),
-            Self::Unknown(Kind::Task) => ("task", None),
-            Self::Unknown(Kind::Tool) => ("tool", None),
+            Self::Unknown(kind) => (kind.name(), None),
         };
         Some(AuditPrimitive::new(kind, name.map(str::to_owned)))
     }
@@ -140,8 +137,12 @@ impl From<DecisionOutcome> for AuditOutcome {
             DecisionOutcome::Declined => Self::Declined,
             DecisionOutcome::Denied => Self::Denied,
             DecisionOutcome::Failed => Self::Failed,
+            DecisionOutcome::Invalid => Self::Invalid,
             DecisionOutcome::Limited => Self::Limited,
+            DecisionOutcome::Panicked => Self::Panicked,
+            DecisionOutcome::TimedOut => Self::TimedOut,
             DecisionOutcome::Unauthenticated => Self::Unauthenticated,
+            DecisionOutcome::Unavailable => Self::Unavailable,
             DecisionOutcome::Unknown => Self::Unknown,
         }
     }

@@ -42,6 +42,20 @@ pub(super) enum Full {
 }
 
 impl Full {
+    /// The setting of the limit, for metrics.
+    pub(super) fn limit(self) -> &'static str {
+        match self {
+            Self::Anonymous(Exhausted::Network | Exhausted::Site) => {
+                "anonymous_calls_in_flight_per_network"
+            }
+            Self::Anonymous(Exhausted::All | Exhausted::Known | Exhausted::Strangers) => {
+                "anonymous_calls_in_flight"
+            }
+            Self::Principal => "calls_in_flight",
+            Self::User => "calls_in_flight_per_user",
+        }
+    }
+
     /// Returns the reason of the refusal, for the log.
     pub(super) fn reason(self) -> &'static str {
         match self {
@@ -93,6 +107,12 @@ impl Calls {
             user,
             principal: Some(principal),
         }))
+    }
+
+    /// Returns the number of calls in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        let known: usize = self.lock().users.values().sum();
+        known + self.strangers.taken()
     }
 
     /// The code that holds this lock cannot panic, so the counts are consistent even if the lock is

@@ -2,7 +2,8 @@
 //!
 //! A decision is about the use of a tool, a prompt or a resource, about a list, or about a name that does not exist.
 //! [`Decisions::ended`] gets each decision exactly once, also the decision about a call that was dropped before its end.
-//! `ended` writes the log line, and the record if the server has an audit log. Code that counts decisions belongs in `ended`.
+//! `ended` writes the log line, counts the decision for metrics, and writes the record if the server has an audit log. The
+//! log, the metrics, the span of the request and the audit log have the same names of outcomes.
 //!
 //! At `info`, a decision that allowed a call has no line. Any other decision has a line with the outcome, the reason and
 //! the duration. A line at `info` contains neither the caller nor the arguments. At `debug`, every decision about a primitive
@@ -16,10 +17,13 @@ use tracing::Level;
 use crate::audit::Audit;
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
+use crate::metrics::Metrics;
 use crate::primitive::{LogName, Reference, Served};
 
 use super::audited::{self, Audited};
 use super::method::Method;
+use super::rates::Limited;
+use super::span::record_outcome;
 
 /// Receives the decisions of a server.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(super) struct Decisions {
     clock: Arc<dyn Clock>,
     /// `None` if the server has no audit log.
     audit: Option<Arc<Audit>>,
+    metrics: Metrics,
     /// Throttles the lines of calls without a token, because anyone can cause them.
     anonymous: LogThrottle,
     /// Throttles the lines of calls with a token that a limit refused, because one caller can cause
@@ -45,14 +50,24 @@ pub(super) struct Decision<'a> {
     /// look the organization up.
     pub(super) org: Option<&'a Org>,
     pub(super) outcome: DecisionOutcome,
-    /// The requirement that was not met.
-    pub(super) denied: Option<&'a Denied>,
-    /// The reason of an outcome that needs attention. The reason contains no text that a client chose.
-    pub(super) reason: Option<&'a str>,
-    /// The error id of an outcome that needs attention.
-    pub(super) request: Option<Reference>,
+    pub(super) cause: Cause<'a>,
     /// The uptime at which the decision began. `None` if the decision took no time.
     pub(super) since: Option<Duration>,
+    /// True if metrics count the decision as a call.
+    pub(super) is_call: bool,
+}
+
+/// The cause of an outcome that needs attention. The default is that of an outcome that needs none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cause<'a> {
+    /// The requirement that was not met.
+    pub(super) denied: Option<&'a Denied>,
+    /// The setting of the limit that was exceeded.
+    pub(super) limit: Option<&'static str>,
+    /// The reason, which contains no text that a client chose.
+    pub(super) reason: Option<&'a str>,
+    /// The error id.
+    pub(super) request: Option<Reference>,
 }
 
 /// The thing that a decision is about.
@@ -86,12 +101,38 @@ pub(super) enum DecisionOutcome {
     Declined,
     Denied,
     Failed,
+    /// The arguments do not fit the schema or break rules.
+    Invalid,
     /// A limit refused the call.
     Limited,
+    Panicked,
+    TimedOut,
     /// The request needs a token and has no token.
     Unauthenticated,
+    /// The data for the decision could not be looked up.
+    Unavailable,
     /// The name does not exist.
     Unknown,
+}
+
+impl<'a> Cause<'a> {
+    /// The cause of a call that a rate or `concurrency` refused. `reason` is the limit as declared.
+    pub(super) fn of_limit(limited: Limited, reason: &'a str) -> Self {
+        Self {
+            limit: Some(limited.name()),
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    /// The cause of a denial. `reason` is the requirement in words.
+    pub(super) fn of_denial(denied: &'a Denied, reason: &'a str) -> Self {
+        Self {
+            denied: Some(denied),
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
 }
 
 impl<'a> Decision<'a> {
@@ -108,10 +149,9 @@ impl<'a> Decision<'a> {
             caller,
             org: None,
             outcome,
-            denied: None,
-            reason: None,
-            request: None,
+            cause: Cause::default(),
             since: None,
+            is_call: method.is_call(),
         }
     }
 }
@@ -125,18 +165,35 @@ impl DecisionOutcome {
             Self::Declined => "declined",
             Self::Denied => "denied",
             Self::Failed => "failed",
+            Self::Invalid => "invalid",
             Self::Limited => "limited",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed_out",
             Self::Unauthenticated => "unauthenticated",
+            Self::Unavailable => "unavailable",
             Self::Unknown => "unknown",
         }
     }
 }
 
+impl Kind {
+    /// Returns the name in metrics and in the audit log.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::Task => "task",
+            Self::Tool => "tool",
+        }
+    }
+}
+
 impl Decisions {
-    pub(super) fn new(clock: Arc<dyn Clock>, audit: Option<Arc<Audit>>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, audit: Option<Arc<Audit>>, metrics: Metrics) -> Self {
         Self {
             clock,
             audit,
+            metrics,
             anonymous: LogThrottle::default(),
             limited: LogThrottle::default(),
         }
@@ -166,6 +223,7 @@ impl Decisions {
     /// Receives a decision that has ended, with the facts that only the audit log needs.
     pub(super) fn ended(&self, decision: &Decision<'_>, audited: Option<Audited>) {
         self.log(decision);
+        self.count(decision);
         if let Some(audit) = &self.audit {
             let mut audited = audited.unwrap_or_default();
             let (now, uptime) = (audit.now(), self.clock.uptime());
@@ -193,12 +251,10 @@ impl Decisions {
         method: Method,
         caller: Option<&Caller>,
         outcome: DecisionOutcome,
-        denied: Option<&Denied>,
-        reason: &str,
+        cause: Cause<'_>,
     ) {
         let decision = Decision {
-            denied,
-            reason: Some(reason),
+            cause,
             ..Decision::at_once(method, About::Request, caller, outcome)
         };
         self.ended(&decision, None);
@@ -209,6 +265,35 @@ impl Decisions {
         if let Some(audit) = &self.audit {
             audit.refused_sign_in(reason);
         }
+    }
+
+    fn count(&self, decision: &Decision<'_>) {
+        let outcome = decision.outcome.name();
+        match decision.about {
+            About::Served(served) if decision.is_call => {
+                record_outcome(outcome);
+                let meter = served.meter();
+                meter.count(outcome, || self.duration(decision));
+            }
+            About::Unknown(kind) if decision.is_call => self.metrics.unknown_call(kind.name()),
+            About::Request | About::Served(_) | About::Unknown(_) => {}
+        }
+        if decision.outcome == DecisionOutcome::Denied {
+            // A function that needs more scopes denies the call without a requirement of the guard.
+            let requirement = decision.cause.denied.map_or("scope", Denied::kind);
+            self.metrics.denial(requirement);
+        }
+        if let Some(limit) = decision.cause.limit {
+            self.metrics.limit_hit(limit);
+        }
+    }
+
+    /// Returns the time from the beginning of a decision until now.
+    fn duration(&self, decision: &Decision<'_>) -> Duration {
+        let since = decision.since;
+        since.map_or(Duration::ZERO, |since| {
+            self.clock.uptime().saturating_sub(since)
+        })
     }
 
     fn log(&self, decision: &Decision<'_>) {
@@ -223,7 +308,7 @@ impl Decisions {
         };
         if tracing::enabled!(target: "mcp_auth", Level::DEBUG) {
             self.log_at_debug(decision, name);
-        } else if decision.reason.is_some() {
+        } else if decision.cause.reason.is_some() {
             self.log_at_info(decision, name);
         }
     }
@@ -255,9 +340,9 @@ impl Decisions {
             client,
             token,
             org = decision.org.map(Org::id),
-            reason = decision.reason,
-            duration = ?decision.since.map(|since| self.clock.uptime().saturating_sub(since)).unwrap_or_default(),
-            request = decision.request.map(tracing::field::display),
+            reason = decision.cause.reason,
+            duration = ?self.duration(decision),
+            request = decision.cause.request.map(tracing::field::display),
             "{outcome}"
         );
     }
@@ -286,10 +371,11 @@ impl Decisions {
             tool,
             prompt,
             resource,
-            reason = decision.reason,
-            duration = ?now.saturating_sub(decision.since.unwrap_or(now)),
-            request = decision.request.map(tracing::field::display),
+            reason = decision.cause.reason,
+            duration = ?self.duration(decision),
+            request = decision.cause.request.map(tracing::field::display),
             calls,
+            fact = (decision.outcome == DecisionOutcome::Limited).then_some("limit_hit"),
             "{outcome}"
         );
     }
@@ -317,3 +403,5 @@ impl<'a> Who<'a> {
 
 /// The reason of a decision that needs an organization whose look-up failed.
 pub(super) const UNDECIDED: &str = "the data for the decision cannot be looked up now";
+/// The reason of a use whose organization could not be looked up.
+pub(super) const NO_ORGANIZATION: &str = "the organization could not be looked up";

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::audit::Audit;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
+use crate::metrics;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
 use crate::primitive::{Asking, List, LogLevel, Served};
@@ -19,18 +19,18 @@ use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
-use super::decisions::{DecisionOutcome, Decisions};
+use super::decisions::Decisions;
 use super::envelope::{Message, Params, RESPONSE};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
-use super::method::Method;
 use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
+use super::span::RequestSpan;
 use super::step_up::StepUps;
-use super::{RefusedMessage, Response, WiderToken};
+use super::{RefusedMessage, Response};
 
 mod ask;
 mod asking_route;
@@ -41,6 +41,7 @@ mod converse;
 mod denial;
 mod explain;
 mod freshness;
+mod gauges;
 mod list;
 mod list_watch;
 mod listen;
@@ -91,6 +92,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) streams: bool,
     /// The token of the request.
     pub(crate) token: Option<&'a str>,
+    /// The span of the request; `None` if no subscriber is interested in it.
+    pub(crate) span: Option<&'a RequestSpan>,
 }
 
 /// A request whose era is known.
@@ -198,6 +201,7 @@ impl Endpoint {
             decisions: Arc::new(Decisions::new(
                 Arc::clone(&config.clock),
                 config.audit.clone(),
+                config.metrics.clone(),
             )),
             config,
         }
@@ -258,6 +262,7 @@ impl Endpoint {
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
+                self.config.metrics.request(UNREAD, "refused");
                 self.refused_sign_in(NO_TOKEN);
                 return Response::Refused {
                     id: None,
@@ -266,62 +271,49 @@ impl Endpoint {
             }
             Err((error @ RpcError::InvalidRequest(RESPONSE), id)) => {
                 let answered = self.answered(mirrored, caller, url_org, &body);
+                let outcome = match answered {
+                    Some(Response::Accepted) => "accepted",
+                    Some(Response::Refused { .. }) => "refused",
+                    Some(_) | None => "error",
+                };
+                self.config.metrics.request(UNREAD, outcome);
                 return answered.unwrap_or_else(|| error.answer(id));
             }
             Err((error, id)) => return error.answer(id),
         };
-        let id = message.id;
-        let refused = |refusal| Response::Refused {
-            id: id.map(str::to_owned),
-            refusal,
-        };
-        if caller.is_none() && !self.open_to_anonymous(&message) {
+        let responded = if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
             self.refused_sign_in(NO_TOKEN);
-            return refused(RefusedMessage::SignIn { scopes });
-        }
-        if let Some(caller) = caller
+            Err(RefusedMessage::SignIn { scopes }.into())
+        } else if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
         {
-            let (method, outcome) = (Method::of(&message.method), DecisionOutcome::Denied);
-            self.decisions.refused(
-                method,
-                Some(caller),
-                outcome,
-                Some(&denied),
-                &denied.in_log(),
-            );
-            let challenge = self.challenge(&denied, (caller, None), challenger);
-            return match (challenge, id) {
-                (Some(challenge), _) => refused(RefusedMessage::MoreScope(Box::new(WiderToken {
-                    denied,
-                    challenge,
-                }))),
-                (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
-                // This server ignores notifications, so it does not report the missing scope.
-                (None, None) => Response::Accepted,
+            self.lacking(denied, caller, &message, challenger)
+        } else {
+            self.respond(mirrored, sender, url_org, &message, &body, challenger)
+                .await
+        };
+        if let Some(span) = sender.span {
+            let error = match &responded {
+                Err(Stopped::Error(error)) => Some(error.code()),
+                Err(Stopped::Asking(_) | Stopped::Refused(_)) | Ok(_) => None,
             };
+            let served = self.used_by(&message).map(|served| &**served);
+            let method = metrics::method(&message.method);
+            span.describe(method, served, mirrored, &body, error);
         }
-        match self
-            .respond(mirrored, sender, url_org, &message, &body, challenger)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(Stopped::Refused(refusal)) => refused(refusal),
-            Err(Stopped::Error(error)) => error.answer(id),
+        let (response, outcome) = match responded {
             // Only a call of a session asks questions in this way, and `respond` has already answered that call.
-            Err(Stopped::Asking(_)) => Response::Accepted,
-        }
-    }
-
-    /// Counts a request that was refused because it has no token or a bad token, for the audit log.
-    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
-        self.decisions.refused_sign_in(reason);
-    }
-
-    /// Returns the audit log, if the server has one.
-    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
-        self.decisions.audit()
+            Ok(Response::Accepted) | Err(Stopped::Asking(_)) => (Response::Accepted, "accepted"),
+            Ok(response) => (response, "ok"),
+            Err(Stopped::Refused(refusal)) => {
+                let id = message.id.map(str::to_owned);
+                (Response::Refused { id, refusal }, "refused")
+            }
+            Err(Stopped::Error(error)) => (error.answer(message.id), "error"),
+        };
+        self.config.metrics.request(&message.method, outcome);
+        response
     }
 
     /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
@@ -486,6 +478,9 @@ impl Endpoint {
         }
     }
 }
+
+/// The method of a message that could not be read, in metrics.
+const UNREAD: &str = "other";
 
 /// The error for a method that this server does not support.
 fn not_found(era: Era) -> Stopped {

@@ -25,6 +25,15 @@ macro_rules! methods {
                 }
             }
 
+            /// Returns true if metrics count a request of this method as a call. A completion counts as a call of its prompt
+            /// or resource.
+            pub(super) fn is_call(self) -> bool {
+                matches!(
+                    self,
+                    Self::CallTool | Self::Complete | Self::GetPrompt | Self::ReadResource
+                )
+            }
+
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*

@@ -35,6 +35,7 @@ mod running_tasks;
 mod scan;
 mod seal;
 mod sessions;
+mod span;
 mod step_up;
 mod string;
 mod subscriptions;
@@ -68,6 +69,7 @@ pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]
 pub(crate) use self::sessions::EventId;
 pub(crate) use self::sessions::SessionId;
+pub(crate) use self::span::RequestSpan;
 pub(crate) use self::subscriptions::Streams;
 
 pub(crate) use self::tasks::TasksInMemory;

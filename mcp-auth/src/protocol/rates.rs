@@ -194,6 +194,14 @@ impl Limited {
         }
     }
 
+    /// The setting of the limit, for metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Concurrency(_) => "concurrency",
+            Self::Rate { .. } => "rates",
+        }
+    }
+
     /// The limit as declared, for the log.
     pub(super) fn reason(self) -> String {
         match self {

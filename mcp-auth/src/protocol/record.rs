@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::audit::NoRoom;
 use crate::guard::Denied;
 use crate::identity::{Acting, Caller, Org};
-use crate::primitive::{Asking, Failure, List, Outcome, Output, Reference, Served};
+use crate::primitive::{Asking, Failure, Fault, List, Outcome, Output, Reference, Served};
 
 use super::audited::Audited;
-use super::decisions::{About, Decision, DecisionOutcome, Decisions};
+use super::calls::Full;
+use super::decisions::{About, Cause, Decision, DecisionOutcome, Decisions};
 use super::method::Method;
 use super::rates::Limited;
 
@@ -26,6 +27,8 @@ pub(super) struct Record {
     since: Duration,
     /// The facts for the audit log. `None` if the server has no audit log.
     audited: Option<Box<Audited>>,
+    /// True if metrics count the end as a call.
+    is_call: bool,
     closed: bool,
 }
 
@@ -82,8 +85,14 @@ impl Record {
             org: None,
             since: decisions.begin(),
             audited: decisions.audits().then(Box::default),
+            is_call: method.is_call(),
             closed: false,
         }
+    }
+
+    /// Makes metrics count the end as a call, because a request of another method runs the function.
+    pub(super) fn calls(&mut self) {
+        self.is_call = true;
     }
 
     /// Sets the organization in which the caller acts.
@@ -140,7 +149,10 @@ impl Record {
         };
         Err(match failure {
             Failure::Arguments(text) => {
-                self.fail("the arguments do not fit the schema", Reference::new());
+                self.report(
+                    DecisionOutcome::Invalid,
+                    "the arguments do not fit the schema",
+                );
                 Ended::Arguments(text)
             }
             // A call that runs a function never ends with this outcome.
@@ -151,7 +163,7 @@ impl Record {
             }
             Failure::Asking(asking) => {
                 match asking.has_changed {
-                    true => self.report(DecisionOutcome::Asked, None, CHANGED, Reference::new()),
+                    true => self.report(DecisionOutcome::Asked, CHANGED),
                     false => self.close(DecisionOutcome::Asked),
                 }
                 Ended::Asking(asking)
@@ -165,13 +177,13 @@ impl Record {
                     Ok(scopes) => {
                         // The scopes are not logged, because the function may have taken them from its arguments.
                         let reason = "scope that the function needs";
-                        self.report(DecisionOutcome::Denied, None, reason, Reference::new());
+                        self.report(DecisionOutcome::Denied, reason);
                         return Err(Ended::NeedsScopes(scopes));
                     }
                     Err(error) => error,
                 };
                 if let Some(text) = error.as_declined() {
-                    self.report(DecisionOutcome::Declined, None, text, Reference::new());
+                    self.report(DecisionOutcome::Declined, text);
                     return Err(Ended::Error(text.to_owned()));
                 }
                 let request = Reference::new();
@@ -184,21 +196,31 @@ impl Record {
                 let name = self.served.as_ref().map(|served| served.log_name());
                 Ended::Error(error.into_text(name.unwrap_or_default(), request))
             }
-            Failure::Fault(request) => {
-                self.fail(INTERNAL, request);
+            Failure::Fault(request, fault) => {
+                let outcome = match fault {
+                    Fault::Panicked => DecisionOutcome::Panicked,
+                    Fault::Stopped => DecisionOutcome::Cancelled,
+                    Fault::TimedOut => DecisionOutcome::TimedOut,
+                };
+                let cause = Cause {
+                    reason: Some(INTERNAL),
+                    request: Some(request),
+                    ..Cause::default()
+                };
+                self.ended(outcome, cause);
                 Ended::Fault(request.text())
             }
             Failure::NoThread => {
-                self.fail(
+                self.exceeds(
+                    "tool_threads",
                     "no thread was free for the function in time",
-                    Reference::new(),
                 );
                 Ended::NoThread
             }
             Failure::Rules(text) => {
-                self.fail(
+                self.report(
+                    DecisionOutcome::Invalid,
                     "validation error: the arguments break rules",
-                    Reference::new(),
                 );
                 Ended::Arguments(text)
             }
@@ -207,25 +229,42 @@ impl Record {
 
     /// Ends a call with an outcome that needs no attention.
     pub(super) fn close(&mut self, outcome: DecisionOutcome) {
-        self.ended(outcome, None, None, None);
+        self.ended(outcome, Cause::default());
     }
 
     /// Ends a call with its denial.
     pub(super) fn deny(&mut self, denied: &Denied) {
         let reason = denied.in_log();
-        let outcome = DecisionOutcome::Denied;
-        self.report(outcome, Some(denied), &reason, Reference::new());
+        let cause = Cause {
+            request: Some(Reference::new()),
+            ..Cause::of_denial(denied, &reason)
+        };
+        self.ended(DecisionOutcome::Denied, cause);
     }
 
     /// Ends a call with the limit that refused it.
     pub(super) fn limit(&mut self, limited: Limited) {
-        let reason = limited.reason();
-        self.report(DecisionOutcome::Limited, None, &reason, Reference::new());
+        self.exceeds(limited.name(), &limited.reason());
+    }
+
+    /// Ends a call for which too many calls are in flight.
+    pub(super) fn full(&mut self, full: Full) {
+        self.exceeds(full.limit(), full.reason());
+    }
+
+    /// Ends a call whose decision needs data that cannot be looked up now.
+    pub(super) fn unavailable(&mut self, reason: &str) {
+        self.report(DecisionOutcome::Unavailable, reason);
     }
 
     /// Ends a call with its failure.
     pub(super) fn fail(&mut self, reason: &str, request: Reference) {
-        self.report(DecisionOutcome::Failed, None, reason, request);
+        let cause = Cause {
+            reason: Some(reason),
+            request: Some(request),
+            ..Cause::default()
+        };
+        self.ended(DecisionOutcome::Failed, cause);
     }
 
     /// Discards the record of a decision that the server makes again, so that the request has only one record.
@@ -233,23 +272,27 @@ impl Record {
         self.closed = true;
     }
 
-    fn report(
-        &mut self,
-        outcome: DecisionOutcome,
-        denied: Option<&Denied>,
-        reason: &str,
-        request: Reference,
-    ) {
-        self.ended(outcome, denied, Some(reason), Some(request));
+    /// Ends a call with a reason and a new error id.
+    fn report(&mut self, outcome: DecisionOutcome, reason: &str) {
+        let cause = Cause {
+            reason: Some(reason),
+            request: Some(Reference::new()),
+            ..Cause::default()
+        };
+        self.ended(outcome, cause);
     }
 
-    fn ended(
-        &mut self,
-        outcome: DecisionOutcome,
-        denied: Option<&Denied>,
-        reason: Option<&str>,
-        request: Option<Reference>,
-    ) {
+    fn exceeds(&mut self, limit: &'static str, reason: &str) {
+        let cause = Cause {
+            limit: Some(limit),
+            reason: Some(reason),
+            request: Some(Reference::new()),
+            ..Cause::default()
+        };
+        self.ended(DecisionOutcome::Limited, cause);
+    }
+
+    fn ended(&mut self, outcome: DecisionOutcome, cause: Cause<'_>) {
         self.closed = true;
         let audited = self.audited.take();
         let decision = Decision {
@@ -258,10 +301,9 @@ impl Record {
             caller: self.caller.as_ref(),
             org: self.org.as_ref(),
             outcome,
-            denied,
-            reason,
-            request,
+            cause,
             since: Some(self.since),
+            is_call: self.is_call,
         };
         self.decisions
             .ended(&decision, audited.map(|audited| *audited));

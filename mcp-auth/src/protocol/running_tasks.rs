@@ -113,6 +113,17 @@ impl RunningTasks {
         })
     }
 
+    /// Returns the number of tasks that run in this process.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Returns true if the store answers in time. Looks for a task that does not exist.
+    pub(super) async fn is_reachable(&self) -> bool {
+        let answer = timeout(PROBE, self.load(NO_TASK)).await;
+        matches!(answer, Ok(Ok(_)))
+    }
+
     /// Returns true if the task runs in this process.
     pub(super) fn runs_here(&self, id: &str) -> bool {
         self.lock().contains_key(id)
@@ -182,6 +193,10 @@ fn failed(error: &(dyn Error + Send + Sync)) -> Unavailable {
     }
 }
 
+/// The longest time in which the store must answer a probe.
+const PROBE: Duration = Duration::from_secs(2);
+/// No id of a task is so short.
+const NO_TASK: &str = "readyz";
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The longest time that a stopping server waits for the store.
 const WAIT_FOR_ENDS: Duration = Duration::from_secs(5);

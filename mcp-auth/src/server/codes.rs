@@ -164,6 +164,8 @@ codes! {
         "a scope must not imply itself";
     Fatal LISTEN_FAILED "listen-failed"
         "no client could connect";
+    Fatal METRICS_LISTEN_FAILED "metrics-listen-failed"
+        "the operator would miss the metrics without noticing";
     Fatal IO_THREAD_FAILED "io-thread-failed"
         "all calls to Clerk run on this thread";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
@@ -258,6 +260,8 @@ codes! {
         "a tool that panics ends the whole server";
     Warning VARIABLE_UNREAD "variable-unread"
         "if the name is misspelt, the setting that you meant keeps its default";
+    Warning METRICS_NOT_BUILT "metrics-not-built"
+        "nothing answers at the address of metrics";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 

@@ -13,6 +13,7 @@ use crate::identity::Parties;
 use crate::loopback;
 use crate::primitive::Registry;
 
+use super::assemble::{LocalClerk, Seat};
 use super::builder::tokens::machine_id;
 use super::builder::{ClerkSettings, OFFLINE_ACCESS, People, ServerBuilder};
 use super::codes;
@@ -20,7 +21,6 @@ use super::environment::Environment;
 use super::error::chain;
 use super::finding::Finding;
 use super::setting::{Setting, Source};
-use super::start::{LocalClerk, Seat};
 
 impl People {
     /// The people that the application describes. `None` if it describes no people.

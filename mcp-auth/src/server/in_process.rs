@@ -12,6 +12,7 @@ use crate::http::{Site, origin};
 use crate::identity::{Authenticator, Clock, Organizations, Parties, PemError, TokenPolicy};
 use crate::protocol::Transport;
 
+use super::assemble::{Identity, Parts, assemble};
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, ServerBuilder};
 use super::codes;
@@ -20,7 +21,6 @@ use super::error::{Error, Result, chain};
 use super::finding::{Finding, Findings};
 use super::matrix::AccessMatrix;
 use super::resolve::{Settings, policy};
-use super::start::{Identity, Parts, assemble};
 
 impl ServerBuilder {
     /// Sets the function that resolves the host of an http URL, for tests of
@@ -129,6 +129,7 @@ impl ServerBuilder {
             builder: self,
             local_clerk: LocalClerkChoice::default(),
             load: settings.load,
+            monitoring: settings.monitoring,
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,

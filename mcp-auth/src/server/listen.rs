@@ -76,6 +76,7 @@ impl Server {
         let site = Arc::downgrade(&self.site());
         let at_shutdown = move || {
             if let Some(site) = site.upgrade() {
+                site.health.begin_to_stop();
                 site.endpoint.stop_streams();
             }
         };

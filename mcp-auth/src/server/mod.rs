@@ -1,5 +1,6 @@
 //! Configures a server, checks the configuration, listens and shuts down.
 
+mod assemble;
 mod build;
 mod builder;
 mod check;
@@ -18,6 +19,9 @@ mod listen;
 mod log;
 mod macros;
 mod matrix;
+#[cfg(feature = "metrics")]
+mod monitor;
+mod observe;
 mod private_url;
 mod report;
 mod resolve;

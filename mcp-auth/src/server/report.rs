@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "metrics")]
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +16,10 @@ use crate::limits::Networks;
 use crate::primitive::{PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
+use super::assemble::{LocalClerk, Seat};
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys};
 use super::date::day_of;
 use super::matrix::{AccessMatrix, Item, SampleCaller};
-use super::start::{LocalClerk, Seat};
 
 /// The data of the report.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
+    /// The lines about metrics.
+    metrics: Vec<String>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
@@ -78,6 +82,7 @@ impl Report {
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
+            metrics: Vec::new(),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -104,6 +109,16 @@ impl Report {
             self.enforced.push(line);
         }
         self
+    }
+
+    /// Adds the address of metrics. If other machines can reach it, also says what they read there.
+    #[cfg(feature = "metrics")]
+    pub(super) fn exposes_metrics_at(&mut self, address: SocketAddr) {
+        self.metrics.push(format!("http://{address}/metrics"));
+        if !address.ip().is_loopback() {
+            let line = "everyone who can connect to it reads the names of the tools, and the numbers of calls, denials and refused tokens";
+            self.metrics.push(line.to_owned());
+        }
     }
 
     /// Reports a server over stdio, which has one caller and no URL.
@@ -211,7 +226,11 @@ impl fmt::Display for Report {
                 "  state     {file} (keeps clients signed in; delete it to start afresh)"
             )?;
         }
-        for (head, lines) in [("enforced", &self.enforced), ("limits  ", &self.limits)] {
+        for (head, lines) in [
+            ("enforced", &self.enforced),
+            ("limits  ", &self.limits),
+            ("metrics ", &self.metrics),
+        ] {
             for (index, line) in lines.iter().enumerate() {
                 let head = if index == 0 { head } else { "        " };
                 writeln!(f, "  {head}  {line}")?;

@@ -7,11 +7,12 @@ use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
 use crate::identity::{RevocationFile, TokenPolicy};
 use crate::limits::Networks;
+use crate::metrics::Metrics;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
 use super::builder::{
-    Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, ServerBuilder,
-    StateKeys, audience, descriptors, tokens,
+    Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, Monitoring,
+    ServerBuilder, StateKeys, audience, descriptors, tokens,
 };
 use super::check::{address, organizations, panics, questions, schemas};
 use super::codes::{self, Code, Level};
@@ -58,6 +59,7 @@ pub(super) struct Settings {
     pub(super) canonical: Result<Canonical, Finding>,
     pub(super) allowed: Allowed,
     pub(super) load: Load,
+    pub(super) monitoring: Monitoring,
     pub(super) connections: Result<ConnectionLimits, Finding>,
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
@@ -76,6 +78,10 @@ impl Settings {
         env: &Environment<'_>,
         findings: &mut Findings,
     ) -> Self {
+        let named = (&*builder.name, &*builder.version);
+        let monitoring = builder.monitoring.resolve(env, named, findings);
+        let monitoring = findings.note(monitoring).unwrap_or_default();
+        let metrics = &monitoring.metrics;
         let address = builder.serving.address(env);
         let canonical = match &address {
             Ok(address) => builder.serving.canonical(env, address),
@@ -85,11 +91,12 @@ impl Settings {
         let allowed = builder.serving.allowed(env, findings);
         let proxies = findings.note(builder.proxies.resolve(env));
         let proxies = proxies.unwrap_or_default();
-        let connections = builder.connections.limits(proxies.clone(), descriptors());
+        let connections = &builder.connections;
+        let connections = connections.limits(proxies.clone(), descriptors(), metrics.clone());
         let connections = findings.note(connections);
         let most = connections.as_ref().ok().map(|one| one.connections);
         let load = builder.limits.resolve(most, findings);
-        let registry = findings.note(tools(builder));
+        let registry = findings.note(tools(builder, metrics));
         let state_keys = findings.note(builder.state_keys.resolve(env));
         if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {
             findings.extend(builder.state_keys.check(keys, registry));
@@ -102,6 +109,7 @@ impl Settings {
             canonical,
             allowed,
             load,
+            monitoring,
             connections,
             proxies,
             registry,
@@ -221,7 +229,7 @@ pub(super) fn policy(
 }
 
 /// The served tools.
-pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
+pub(super) fn tools(builder: &ServerBuilder, metrics: &Metrics) -> Result<Registry, Finding> {
     if let Some(state) = builder.duplicate_state {
         let what = format!("two values of type {state} were given as state");
         let remedy = "wrap one of them in a type of its own";
@@ -246,6 +254,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
         schemes: scopes.security_schemes.then(schemes),
         lenient_arguments: builder.schemas.lenient_arguments,
         closed_schemas: builder.schemas.closed_schemas,
+        metrics: metrics.clone(),
         confirmation_codes: builder.schemas.confirmation_codes,
     };
     let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings);

@@ -10,10 +10,10 @@ use actix_http::{Request, Response};
 use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
-use crate::protocol::RunningTasks;
 
 use super::builder::ServerBuilder;
 use super::codes;
@@ -43,8 +43,7 @@ pub struct RunningServer {
     address: SocketAddr,
     issuer: String,
     handle: ServerHandle,
-    tasks: Arc<RunningTasks>,
-    audit: Option<Arc<Audit>>,
+    server: Server,
 }
 
 impl RunningServer {
@@ -62,13 +61,19 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended. Running MCP
-    /// tasks end as failed.
+    /// Returns the address of the metrics. `None` if the server has no metrics. If the configured port is 0, the address
+    /// has the port that the system chose.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.server.metrics_address()
+    }
+
+    /// Makes `/readyz` answer 503, waits for the [`drain_delay`](ServerBuilder::drain_delay), stops listening, ends open
+    /// subscriptions, and waits up to 30 s until the calls in flight have ended. Running MCP tasks end as failed.
     pub async fn stop(self) {
-        // The workers run the MCP tasks, so the tasks must end before the workers.
-        self.tasks.stop().await;
-        self.handle.stop(true).await;
-        close(self.audit).await;
+        stop(&self.server, &self.handle).await;
+        close(self.server.audit()).await;
     }
 }
 
@@ -117,12 +122,11 @@ impl ServerBuilder {
         write_log_to_stderr(env);
         let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
-        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
-        let ended = until_stopped(running, &tasks).await;
-        close(audit).await;
+        let ended = until_stopped(running, &server).await;
+        close(server.audit()).await;
         Ok(ended?)
     }
 
@@ -165,7 +169,6 @@ impl ServerBuilder {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
         let issuer = server.report.issuer.clone();
-        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         let handle = running.handle();
         tokio::spawn(running);
@@ -173,8 +176,7 @@ impl ServerBuilder {
             address,
             issuer,
             handle,
-            tasks,
-            audit,
+            server,
         })
     }
 
@@ -265,6 +267,7 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     };
     let at_shutdown = move || {
         if let Some(site) = stopping.upgrade() {
+            site.health.begin_to_stop();
             site.endpoint.stop_streams();
         }
     };
@@ -273,7 +276,7 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
 }
 
 /// Runs until a signal, and then ends the tasks and waits for the calls in flight. A second signal ends the wait.
-async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result<()> {
+async fn until_stopped(running: dev::Server, server: &Server) -> io::Result<()> {
     let mut signals = StopSignals::listen()?;
     let handle = running.handle();
     let mut running = pin!(running);
@@ -281,16 +284,22 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
         return ended;
     }
     tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s to end");
-    // The workers run the MCP tasks, so the tasks must end before the workers.
-    let stop = async {
-        tasks.stop().await;
-        handle.stop(true).await;
-    };
-    let stopped = pin!(join(running, stop));
+    let stopped = pin!(join(running, stop(server, &handle)));
     match select(stopped, pin!(signals.next())).await {
         Either::Left(((ended, ()), _)) => ended,
         Either::Right(_) => Ok(()),
     }
+}
+
+/// Lets load balancers learn that the server stops, ends the tasks, and waits for the calls in flight.
+async fn stop(server: &Server, handle: &ServerHandle) {
+    server.site().health.begin_to_stop();
+    if !server.drain.is_zero() {
+        sleep(server.drain).await;
+    }
+    // The workers run the MCP tasks, so the tasks must end before the workers.
+    server.tasks().stop().await;
+    handle.stop(true).await;
 }
 
 /// Waits until the audit log has written its records, which may block.

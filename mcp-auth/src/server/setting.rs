@@ -20,7 +20,7 @@ pub(super) enum Source {
     Emulator,
 }
 
-/// A value with its source. It has no `Debug`, because some values are secret keys.
+/// A value with its source. Its `Debug` shows only the source, because some values are secret keys.
 #[derive(Clone)]
 pub(super) struct Setting<T> {
     pub(super) value: T,
@@ -45,6 +45,12 @@ impl Source {
             true => Err(self.invalid(value, expected)),
             false => Ok(()),
         }
+    }
+}
+
+impl<T> fmt::Debug for Setting<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Setting").field(&self.source).finish()
     }
 }
 

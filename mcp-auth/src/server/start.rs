@@ -1,33 +1,33 @@
 //! Builds a server from its resolved configuration.
 
-use std::path::PathBuf;
+#[cfg(feature = "metrics")]
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 
 use crate::audit::Audit;
-use crate::clerk::Metadata;
 use crate::guard::Explanation;
-use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{
-    Authenticator, Clock, IoRuntime, Organizations, RevocationFile, Revocations, TokenPolicy,
-};
-use crate::limits::Networks;
-use crate::primitive::{Notifier, Registry, Threads};
-use crate::protocol::{
-    Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
-    Transport,
-};
+use crate::http::{ConnectionLimits, Site};
+use crate::identity::{IoRuntime, Revocations};
+use crate::metrics::Metrics;
+use crate::primitive::Notifier;
+use crate::protocol::{RunningTasks, Transport};
 
-use crate::tools::ServedTools;
-
-use super::builder::{AuditSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
+use super::assemble::{Identity, Parts, assemble};
+use super::builder::{Monitoring, ServerBuilder, tokens};
 use super::check::{connect, probe};
+#[cfg(feature = "metrics")]
 use super::codes;
 use super::environment::Environment;
+#[cfg(feature = "metrics")]
 use super::error::chain;
 use super::finding::{Finding, Findings};
 use super::matrix::{AccessMatrix, SampleCaller};
+#[cfg(feature = "metrics")]
+use super::monitor::{self, Monitor};
+use super::observe::observe;
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
@@ -59,6 +59,11 @@ pub struct Server {
     revocations: Revocations,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
+    /// How long the server accepts connections after it was told to stop.
+    pub(super) drain: Duration,
+    /// The server of metrics, if there is one.
+    #[cfg(feature = "metrics")]
+    pub(super) monitor: Option<Arc<Monitor>>,
     /// All calls to Clerk run on this runtime, which lives as long as the server.
     _io: Arc<IoRuntime>,
     #[cfg(feature = "emulator")]
@@ -104,6 +109,31 @@ impl Server {
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
+    }
+
+    /// Registers the probes `/healthz` and `/readyz`, which answer any `Host` without a token.
+    ///
+    /// ```no_run
+    /// use actix_web::App;
+    ///
+    /// # async fn example() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// let application = App::new().configure(server.probes()).configure(server.routes());
+    /// # let _ = application;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn probes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let site = Arc::clone(&self.site);
+        move |services| site.probes(services)
+    }
+
+    /// Returns the address of the metrics. `None` if the server has no metrics. If the configured port is 0, the address
+    /// has the port that the system chose.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(|monitor| monitor.address)
     }
 
     /// Returns the notifier, with which the application notifies clients that a resource or a list changed.
@@ -190,54 +220,6 @@ impl Server {
     }
 }
 
-/// The parts that a site needs to identify its callers.
-pub(super) struct Identity {
-    pub(super) authenticator: Authenticator,
-    pub(super) organizations: Organizations,
-    /// The metadata documents of the issuer. The site publishes copies of them.
-    pub(super) documents: Vec<Metadata>,
-    /// The local Clerk, if the server runs one.
-    pub(super) local: Option<LocalClerk>,
-}
-
-/// The facts about the server's local Clerk for the start report.
-#[derive(Debug)]
-pub(super) struct LocalClerk {
-    /// All people, with one entry for each membership. People without an organization come last.
-    pub(super) seats: Vec<Seat>,
-    /// The explanation of the people's permissions, if the permissions follow from the tools.
-    pub(super) note: Option<&'static str>,
-    pub(super) state_file: Option<PathBuf>,
-}
-
-/// A person of a local Clerk, with one of their organizations or without an organization.
-#[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) user: String,
-    pub(super) organization: Option<String>,
-    /// The role's key, `org:admin`.
-    pub(super) role: Option<String>,
-    pub(super) permissions: Vec<String>,
-}
-
-/// The validated parts of a server.
-pub(super) struct Parts {
-    pub(super) builder: ServerBuilder,
-    pub(super) local_clerk: LocalClerkChoice,
-    pub(super) canonical: Canonical,
-    pub(super) gate: Gate,
-    pub(super) load: Load,
-    pub(super) proxies: Networks,
-    pub(super) registry: Registry,
-    pub(super) state_keys: StateKeys,
-    pub(super) revocation_file: Option<RevocationFile>,
-    pub(super) transport: Transport,
-    pub(super) audit: AuditSettings,
-    pub(super) policy: TokenPolicy,
-    pub(super) identity: Identity,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
 /// Resolves a configuration, queries the Clerk instance, and builds the server.
 pub(super) async fn build(
     builder: ServerBuilder,
@@ -249,7 +231,16 @@ pub(super) async fn build(
     let settings = resolved.clerk.clone()?;
     let clock = clock(&mut resolved.builder);
     let io = Arc::new(io_thread()?);
-    let clerk = connect(&settings, &resolved.builder, &resolved.policy, &clock, &io)?;
+    let monitoring = match purpose {
+        Purpose::Check | Purpose::Listen | Purpose::Mount => resolved.settings.monitoring.clone(),
+        // Clients may start several such servers at once, which could not share an address.
+        Purpose::Stdio => Monitoring::default(),
+    };
+    let metrics = &monitoring.metrics;
+    #[cfg(feature = "metrics")]
+    let listener = monitoring.address.as_ref().map(monitor::bind).transpose()?;
+    let policy = &resolved.policy;
+    let clerk = connect(&settings, &resolved.builder, policy, &clock, &io, metrics)?;
     probe(&mut resolved, &settings, &clerk, &clock, false).await;
     resolved.findings.check()?;
     resolved.findings.log(&resolved.accepted);
@@ -267,12 +258,17 @@ pub(super) async fn build(
     let canonical = resolved.settings.canonical?;
     let connections = resolved.settings.connections?;
     let revocations = resolved.policy.revocations.clone();
-    let (site, report) = assemble(Parts {
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_mut, reason = "only metrics add a line")
+    )]
+    let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
         canonical,
         builder: resolved.builder,
         local_clerk: resolved.local_clerk,
         load: resolved.settings.load,
+        monitoring: monitoring.clone(),
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
@@ -288,150 +284,32 @@ pub(super) async fn build(
         identity,
         clock,
     })?;
+    let site = Arc::new(site);
+    observe(metrics, &site);
+    #[cfg(feature = "metrics")]
+    let monitor = match listener {
+        Some(listener) => {
+            let monitor = Monitor::serve(listener, Arc::clone(&site)).map_err(|error| {
+                let what = format!("metrics cannot be served: {}", chain(&error));
+                Finding::new(&codes::METRICS_LISTEN_FAILED, what)
+            })?;
+            report.exposes_metrics_at(monitor.address);
+            Some(Arc::new(monitor))
+        }
+        None => None,
+    };
     Ok(Server {
-        site: Arc::new(site),
+        site,
         revocations,
         connections: Arc::new(connections),
         report: Arc::new(report),
+        drain: monitoring.drain,
+        #[cfg(feature = "metrics")]
+        monitor,
         _io: io,
         #[cfg(feature = "emulator")]
         _emulator: settings.emulator,
     })
-}
-
-/// Assembles a site from its parts. Tests call this function with their own keys and their own
-/// clock.
-pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
-    let Parts {
-        builder,
-        local_clerk,
-        canonical,
-        gate,
-        load,
-        proxies,
-        registry,
-        state_keys,
-        revocation_file,
-        transport,
-        audit,
-        policy,
-        identity,
-        clock,
-    } = parts;
-    if let Some(file) = revocation_file {
-        file.watch(&policy.revocations).map_err(|error| {
-            let what = format!("the revocation file cannot be watched: {}", chain(&error));
-            Finding::new(&codes::REVOCATIONS_INVALID, what)
-        })?;
-    }
-    let threads = Threads::new(load.threads).map_err(|error| {
-        let what = format!("the threads of tools cannot be started: {}", chain(&error));
-        Finding::new(&codes::THREADS_FAILED, what)
-    })?;
-    let sources = builder.organizations;
-    let looks_up = identity.organizations.looks_up();
-    let scopes = builder.scopes.advertised(&policy.scopes, &registry);
-    let local = identity.local.as_ref();
-    let report = Report::new(
-        &builder,
-        &local_clerk,
-        &canonical,
-        &policy,
-        looks_up,
-        &registry,
-        &load,
-        local,
-    )
-    .with_proxies(&proxies, !canonical.is_loopback())
-    .with_state_keys(&state_keys, &registry);
-    let shows_page = is_development(cfg!(debug_assertions), local_clerk.runs, &canonical);
-    let overview = shows_page.then(|| report.overview(&builder, &registry, local));
-    let info = ServerInfo {
-        name: builder.name,
-        version: builder.version,
-        title: builder.title.clone(),
-        instructions: builder.instructions,
-    };
-    let url = canonical.as_str().to_owned();
-    let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
-    let audit = builder.audit.start(audit, &state_keys, &clock)?;
-    let confirmations = match builder.state_keys.store {
-        Some(store) => Confirmations::of(store),
-        None => Confirmations::in_memory(Arc::clone(&clock)),
-    };
-    let authenticator = Arc::new(identity.authenticator);
-    let tasks = builder.tasks.tasks(&clock);
-    if let Some(tools) = builder.states.get::<ServedTools>() {
-        tools.set(&registry, &builder.scopes.required);
-    }
-    let endpoint = Endpoint::new(EndpointConfig {
-        info,
-        registry,
-        states: Arc::new(builder.states),
-        organizations: Arc::new(
-            (identity.organizations.with_sources(sources))
-                .with_revocations(policy.revocations.clone()),
-        ),
-        clock: Arc::clone(&clock),
-        audit,
-        // If `organization_from` adds a source, every organization needs a current membership.
-        trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
-        required_scopes: builder.scopes.required,
-        anonymous: builder.scopes.anonymous,
-        scope_denials_as_results: builder.scopes.denials_as_results,
-        organization_step_up: builder.scopes.organization_step_up,
-        calls: Arc::new(Calls::new(
-            load.calls,
-            load.calls_per_user,
-            load.anonymous_calls,
-        )),
-        rates: builder.limits.rates,
-        threads: Arc::new(threads),
-        timeout: builder.limits.timeout,
-        page_size: builder.limits.page_size,
-        progress_interval: builder.limits.progress_interval,
-        sealer,
-        confirmations,
-        transport,
-        streams: Streams::new(
-            load.subscriptions,
-            Arc::clone(&authenticator),
-            Arc::clone(&clock),
-        ),
-        tasks: Arc::new(tasks),
-    });
-    let site = Site::new(SiteConfig {
-        endpoint: Arc::new(endpoint),
-        authenticator,
-        copies: if builder.serving.legacy_discovery {
-            identity.documents
-        } else {
-            Vec::new()
-        },
-        resource: ResourceInfo {
-            issuer: policy.issuer.to_string(),
-            scopes,
-            name: builder.serving.resource_name.or(builder.title),
-            documentation: builder.serving.resource_documentation,
-        },
-        overview,
-        canonical,
-        gate,
-        clock,
-        path: builder.serving.path,
-        body_limit: builder.limits.body_limit,
-        body_bytes: load.bytes,
-        body_deadline: builder.limits.body_deadline,
-        failures_per_minute: builder.limits.failures_per_minute,
-        proxies,
-    });
-    Ok((site, report))
-}
-
-/// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because
-/// a misconfigured proxy may forward other people's requests with that URL as the host.
-fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
-    canonical.is_loopback() && (debug_build || emulator)
 }
 
 /// The access matrix for `MCP_AUTH=tools`. Needs neither a Clerk instance nor a network.
@@ -440,7 +318,7 @@ pub(super) fn matrix(
     env: &Environment<'_>,
 ) -> Result<AccessMatrix, Finding> {
     builder.scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
-    let registry = tools(builder)?;
+    let registry = tools(builder, &Metrics::default())?;
     // The settings in code decide which kinds of tokens are accepted, even if the keys for them are
     // not set yet.
     let keys = tokens::HeldKeys::of(builder, env, false);
@@ -448,23 +326,4 @@ pub(super) fn matrix(
     let matrix = AccessMatrix::new(&registry, &builder.scopes.required, &policy);
     let matrix = matrix.with_organizations(builder.organizations);
     Ok(matrix.for_anonymous(builder.scopes.anonymous))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn development_is_loopback_and_a_debug_build_or_a_local_clerk() {
-        let at = |url: &str| Canonical::parse(url, "/mcp").unwrap();
-        let (near, far) = (at("http://127.0.0.1:3000"), at("https://mcp.example.com"));
-        for (debug_build, emulator, expected) in [
-            (true, false, true),
-            (false, true, true),
-            (false, false, false),
-        ] {
-            assert_eq!(is_development(debug_build, emulator, &near), expected);
-            assert!(!is_development(debug_build, emulator, &far));
-        }
-    }
 }

@@ -9,9 +9,10 @@ use crate::identity::{Authenticator, LocalUser, Organizations};
 use crate::protocol::{AnonymousAccess, Transport};
 use crate::stdio::{Credentials, StdioConfig, serve};
 
+use super::assemble::{Identity, Parts, assemble};
 use super::builder::stdio::{StdioOptions, TOKEN};
 use super::builder::tokens::HeldKeys;
-use super::builder::{LocalClerkChoice, ServerBuilder};
+use super::builder::{LocalClerkChoice, Monitoring, ServerBuilder};
 use super::check::panics;
 use super::codes;
 use super::environment::Environment;
@@ -22,7 +23,7 @@ use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
 use super::satisfiable::check_guards;
 use super::serve::{StopSignals, close, write_log_to_stderr};
-use super::start::{self, Identity, Parts, Server, assemble};
+use super::start::{self, Server};
 
 impl ServerBuilder {
     /// Serves the client that started this program, over stdin and stdout, with one JSON-RPC message in each line. Serves
@@ -157,6 +158,7 @@ impl Started {
             builder,
             local_clerk: LocalClerkChoice::default(),
             load: settings.load,
+            monitoring: Monitoring::default(),
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,

@@ -140,6 +140,7 @@ impl Connection {
             party,
             streams: true,
             token: self.credentials.token(),
+            span: None,
         };
         let body = pending.body.clone();
         let response = self

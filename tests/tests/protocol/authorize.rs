@@ -545,7 +545,7 @@ async fn t09_at_info_the_log_has_reasons_and_neither_arguments_nor_identities() 
     let expected = [
         r#"denied tool="read_documents" reason="Organization context required" duration="#,
         r#"denied tool="sign" reason="Forbidden: not allowed for this name, by authorize is_free(name)" duration="#,
-        r#"failed tool="sign" reason="the arguments do not fit the schema" duration="#,
+        r#"invalid tool="sign" reason="the arguments do not fit the schema" duration="#,
         r#"token refused reason="token-invalid" rule=the token is malformed tokens=1"#,
     ];
     assert_eq!(lines.len(), expected.len(), "{log}");

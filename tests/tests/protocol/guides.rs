@@ -201,7 +201,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Returns all code of the framework as one text.
-fn source() -> String {
+pub(crate) fn source() -> String {
     let mut source = String::new();
     append(&root().join("mcp-auth/src"), &mut source);
     source

@@ -33,6 +33,7 @@ mod eras;
 mod explain;
 mod forms;
 mod guides;
+mod health;
 mod hold;
 mod in_process;
 mod kinds;
@@ -40,6 +41,7 @@ mod lifecycle;
 mod load;
 mod local;
 mod messages;
+mod metrics;
 mod organizations;
 mod outage;
 

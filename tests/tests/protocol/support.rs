@@ -48,6 +48,8 @@ pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 #[derive(Debug)]
 pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
+    /// The address of the metrics, if the server has metrics.
+    pub(crate) metrics: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<oneshot::Receiver<()>>,
 }
@@ -64,15 +66,18 @@ impl Serving {
                 .unwrap();
             runtime.block_on(async move {
                 let running = builder.port(0).start().await.unwrap();
-                started.send(running.address()).unwrap();
+                let addresses = (running.address(), running.metrics_address());
+                started.send(addresses).unwrap();
                 // An error means that the test has ended, so the server stops too.
                 let _ = stopping.await;
                 running.stop().await;
                 let _ = ended.send(());
             });
         });
+        let (address, metrics) = start.await.expect("the server did not start");
         Self {
-            address: start.await.expect("the server did not start"),
+            address,
+            metrics,
             stop: Some(stop),
             stopped: Some(stopped),
         }

@@ -25,6 +25,7 @@ use crate::identity::{
     Keys, Machine, Memberships, Organizations, PemError, People, PublishedKey, TokenPolicy,
     UserSource,
 };
+use crate::metrics::Metrics;
 
 /// The settings of a Clerk instance.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct ClerkConfig {
     /// The largest number of memberships that are looked up in ten seconds. The default is half of the instance's
     /// limit.
     pub(crate) membership_look_ups: Option<usize>,
+    /// Counts the requests to the instance.
+    pub(crate) metrics: Metrics,
     /// True if the instance is a local Clerk inside this process, which has no rate limit.
     pub(crate) is_in_process: bool,
 }
@@ -106,6 +109,7 @@ impl Clerk {
             policy,
             new_opaque_tokens,
             membership_look_ups,
+            metrics,
             is_in_process,
         } = config;
         if *policy.issuer != *frontend.issuer() {
@@ -122,13 +126,14 @@ impl Clerk {
             Budget::of_memberships(most, Arc::clone(&clock))
         });
         let has_key = secret_key.is_some() || machine_key.is_some();
-        let api = has_key.then(|| api(&frontend, api_url)).transpose()?;
+        let api = has_key.then(|| api(&frontend, api_url, metrics.clone()));
+        let api = api.transpose()?;
         let backend = api
             .clone()
             .zip(secret_key.clone())
             .map(|(api, key)| Backend::at(api, key, &clock));
-        let frontend =
-            Arc::new(Outgoing::to(frontend.url().clone()).map_err(ConnectError::Client)?);
+        let frontend = Outgoing::to(frontend.url().clone()).map_err(ConnectError::Client)?;
+        let frontend = Arc::new(frontend.counted_by(metrics));
         let frontend_keys = Arc::new(FrontendKeys::at(Arc::clone(&frontend)));
         let keys = match jwt_key {
             Some(pem) => Keys::from_pem(&pem).map_err(ConnectError::JwtKey)?,
@@ -241,13 +246,17 @@ impl Clerk {
 }
 
 /// Creates the client of the Backend API, which receives the secret keys.
-fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, ConnectError> {
+fn api(
+    frontend: &FrontendUrl,
+    api_url: Option<Url>,
+    metrics: Metrics,
+) -> Result<Arc<Outgoing>, ConnectError> {
     let url = match api_url {
         Some(url) => url,
         None => Url::parse(frontend.default_api_url()).map_err(|_| ConnectError::ApiUrl)?,
     };
     match Outgoing::to(url) {
-        Ok(outgoing) => Ok(Arc::new(outgoing)),
+        Ok(outgoing) => Ok(Arc::new(outgoing.counted_by(metrics))),
         Err(OutgoingError::Address) => Err(ConnectError::ApiUrl),
         Err(error) => Err(ConnectError::Client(error)),
     }

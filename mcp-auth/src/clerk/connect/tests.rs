@@ -182,6 +182,7 @@ fn config(frontend: &Stub, api: Option<&Stub>) -> ClerkConfig {
         api_url: api.map(Stub::url),
         jwt_key: None,
         policy,
+        metrics: Metrics::default(),
         is_in_process: false,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::Networks;
+use crate::metrics::Metrics;
 
 /// The limits on the number of connections, and the deadlines of each connection.
 #[derive(Clone, Debug)]
@@ -21,4 +22,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) write_deadline: Duration,
     /// The age of a connection from which its next response closes it.
     pub(crate) age: Duration,
+    /// The number of threads that serve connections.
+    pub(crate) workers: usize,
+    /// Counts connections, their bytes, and the limits that they reach.
+    pub(crate) metrics: Metrics,
 }

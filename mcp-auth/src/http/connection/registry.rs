@@ -11,6 +11,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::limits::{Network, Networks};
+use crate::metrics::Metrics;
 
 use super::limits::ConnectionLimits;
 
@@ -23,6 +24,7 @@ pub(super) struct Registry {
     begun: Instant,
     places: Mutex<Places>,
     refusals: AtomicUsize,
+    metrics: Metrics,
 }
 
 impl Registry {
@@ -34,6 +36,7 @@ impl Registry {
             begun: Instant::now(),
             places: Mutex::default(),
             refusals: AtomicUsize::new(0),
+            metrics: limits.metrics.clone(),
         }
     }
 
@@ -49,9 +52,11 @@ impl Registry {
             .get(&network)
             .map_or(0, |held| held.slots.len());
         if !is_proxy && of_network >= self.most_per_network {
+            self.metrics.limit_hit("connections_per_network");
             places.give_way(Some(network), at_once(self.most_per_network))?;
         }
         if places.total >= self.most {
+            self.metrics.limit_hit("connections");
             places.give_way(None, at_once(self.most))?;
         }
         let slot = Arc::new(Slot::idle(self.since_start(now)));
@@ -67,6 +72,11 @@ impl Registry {
             network,
             slot,
         })
+    }
+
+    /// Returns the number of open connections.
+    pub(super) fn open(&self) -> usize {
+        self.lock().total
     }
 
     /// Permits that a connection is answered with 503. Returns `None` if the server is already sending the largest

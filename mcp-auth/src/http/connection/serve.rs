@@ -1,10 +1,8 @@
 //! Accepts connections: the server around actix's HTTP service.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -16,6 +14,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+
+use crate::metrics::CONNECTIONS;
 
 use super::exchange;
 use super::hold::hold;
@@ -66,7 +66,7 @@ where
 {
     bound_buffers(&listener);
     let address = listener.local_addr()?;
-    let workers = available_parallelism().map_or(2, NonZeroUsize::get);
+    let workers = limits.workers;
     let builder = actix_server::Server::build()
         .workers(workers)
         .max_concurrent_connections(accepted_at_most(limits.connections).div_ceil(workers))
@@ -82,6 +82,10 @@ where
         at_shutdown();
     });
     let registry = Arc::new(Registry::new(limits));
+    let open = Arc::downgrade(&registry);
+    limits.metrics.watch(&CONNECTIONS, "", move || {
+        open.upgrade().map_or(0, |registry| registry.open() as u64)
+    });
     let limits = limits.clone();
     let service = move || {
         let flow = factory();
@@ -171,7 +175,8 @@ fn admit(
     // Do not delay writes to collect more data, because each response is written at once.
     let _ = socket.set_nodelay(true);
     let signals = Rc::new(ConnectionSignals::new(place, limits, now));
-    Ok((Stream::new(socket, Rc::clone(&signals)), signals))
+    let metrics = limits.metrics.clone();
+    Ok((Stream::new(socket, Rc::clone(&signals), metrics), signals))
 }
 
 /// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the buffers could take

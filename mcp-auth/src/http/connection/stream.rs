@@ -12,6 +12,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::metrics::Metrics;
+
 use super::signals::{MOST_AHEAD, Signals};
 
 /// A TCP stream that passes one exchange at a time to actix, and reads no more than [`MOST_AHEAD`] bytes in advance.
@@ -22,15 +24,17 @@ pub(super) struct Stream {
     kept: BytesMut,
     is_at_end: bool,
     signals: Rc<Signals>,
+    metrics: Metrics,
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, signals: Rc<Signals>) -> Self {
+    pub(super) fn new(socket: TcpStream, signals: Rc<Signals>, metrics: Metrics) -> Self {
         Self {
             socket,
             kept: BytesMut::new(),
             is_at_end: false,
             signals,
+            metrics,
         }
     }
 
@@ -53,7 +57,7 @@ impl Stream {
             });
             match read {
                 Poll::Ready(Ok(0)) => self.is_at_end = true,
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(read)) => self.metrics.received(read),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,
             }
@@ -97,9 +101,11 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         let (socket, kept, signals) = (&mut this.socket, &mut this.kept, &this.signals);
+        let metrics = &this.metrics;
         with_scratch(room, |scratch| {
             ready!(Pin::new(socket).poll_read(cx, scratch))?;
             let there = scratch.filled();
+            metrics.received(there.len());
             let taken = signals.take(there);
             let (now, later) = there.split_at_checked(taken).unwrap_or((there, &[]));
             buffer.put_slice(now);
@@ -119,7 +125,12 @@ impl AsyncWrite for Stream {
         this.signals.writes();
         let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
         match &written {
-            Poll::Ready(_) => this.signals.wrote(),
+            Poll::Ready(written) => {
+                if let Ok(written) = written {
+                    this.metrics.sent(*written);
+                }
+                this.signals.wrote();
+            }
             Poll::Pending => this.signals.is_blocked(),
         }
         written

@@ -1,12 +1,10 @@
 //! Verification of bearer strings: finds the caller of a token.
 
-use std::array::from_fn;
 use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tracing::Level;
 
 use crate::clock::Clock;
 use crate::identity::cache::TokenCache;
@@ -15,11 +13,10 @@ use crate::identity::confirm::{ConfirmationSource, Confirmations};
 use crate::identity::error::{AuthError, TokenError, Unavailable};
 #[cfg(feature = "stdio")]
 use crate::identity::fingerprint::Fingerprint;
-use crate::identity::keys::{Keys, PublishedKey};
+use crate::identity::keys::{Fetches, Keys, PublishedKey};
 #[cfg(feature = "stdio")]
 use crate::identity::local_user::LocalUser;
-use crate::identity::log_throttle::LogThrottle;
-use crate::identity::lookup::Budget;
+use crate::identity::lookup::{Budget, Service};
 use crate::identity::org::Org;
 use crate::identity::people::People;
 use crate::identity::policy::TokenPolicy;
@@ -29,6 +26,10 @@ use crate::identity::transition::Transition;
 #[cfg(feature = "stdio")]
 use crate::identity::verify::VerifiedClaims;
 use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
+
+mod refusal_log;
+
+use self::refusal_log::{Throttles, log_refusal};
 
 /// The client that presents a token, as far as limits need it.
 #[derive(Clone, Copy, Debug)]
@@ -83,26 +84,6 @@ pub(crate) enum Standing {
         /// True if a new verification needs a request to the identity provider.
         asks_provider: bool,
     },
-}
-
-/// Throttles of the log lines that unauthenticated clients can cause.
-#[derive(Debug)]
-struct Throttles {
-    unavailable: LogThrottle,
-    /// The throttles of the log lines that say how to accept refused tokens, one throttle for each reason of a refusal.
-    hints: [LogThrottle; TokenError::COUNT],
-    /// The throttles of the log lines about refusals, one throttle for each reason of a refusal.
-    refusals: [LogThrottle; TokenError::COUNT],
-}
-
-impl Default for Throttles {
-    fn default() -> Self {
-        Self {
-            unavailable: LogThrottle::default(),
-            hints: from_fn(|_| LogThrottle::default()),
-            refusals: from_fn(|_| LogThrottle::default()),
-        }
-    }
 }
 
 impl Client {
@@ -328,6 +309,29 @@ impl Authenticator {
         Ok(self.keys.count())
     }
 
+    /// Returns true if tokens can be verified now, as far as that is known. This function never waits.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.keys.is_ready()
+    }
+
+    /// Returns the number of known keys, without a fetch.
+    pub(crate) fn known_keys(&self) -> usize {
+        self.keys.known()
+    }
+
+    /// Returns how many fetches of the keys ended.
+    pub(crate) fn key_fetches(&self) -> Fetches {
+        self.keys.fetches()
+    }
+
+    /// Returns the services that are asked, with their names in metrics.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&'static str, &Arc<Service>)> {
+        let opaque = self.confirmations.as_ref();
+        let opaque = opaque.map(|confirmations| ("opaque_tokens", confirmations.service()));
+        let people = self.people.as_ref().map(|people| people.services());
+        opaque.into_iter().chain(people.into_iter().flatten())
+    }
+
     /// Returns true if the issuer has one of these keys.
     ///
     /// # Errors
@@ -433,53 +437,6 @@ impl Authenticator {
         Ok(caller)
     }
 
-    fn log_failure(&self, error: AuthError, kid: Option<&str>, subject: Option<&str>) {
-        match error {
-            AuthError::Invalid(error) => log_refusal(error, kid, subject),
-            // The code that returned the error has logged it.
-            AuthError::FailsOften | AuthError::Misconfigured | AuthError::OverBudget(_) => {}
-            AuthError::Unavailable(Unavailable { what, .. }) => {
-                if self.throttles.unavailable.is_due(self.clock.uptime()) {
-                    tracing::warn!(target: "mcp_auth", what, "tokens can't be verified now");
-                }
-            }
-        }
-    }
-
-    /// If a setting of the server or of the instance caused the refusal, logs how to accept tokens of this kind. Writes
-    /// at most one line a minute for each reason, with the number of tokens that were refused for this reason since the
-    /// last line.
-    fn hint(&self, error: AuthError) {
-        let AuthError::Invalid(error) = error else {
-            return;
-        };
-        let Some(text) = self.context.conventions.hint(error) else {
-            return;
-        };
-        let throttle = self.throttles.hints.get(error as usize);
-        if let Some(refused) = throttle.and_then(|throttle| throttle.due(self.clock.uptime())) {
-            let audience = self.policy.audience.accepted.first();
-            tracing::warn!(target: "mcp_auth", refused, audience, "{text}");
-        }
-    }
-
-    /// Logs the reason of a refusal, and no part of the token. Writes at most one line a minute for
-    /// each reason, with the number of tokens that were refused for this reason since the last
-    /// line. At level `debug`, [`log_refusal`] writes a line for each refusal instead.
-    fn count_refusal(&self, error: AuthError) {
-        let AuthError::Invalid(error) = error else {
-            return;
-        };
-        let throttle = self.throttles.refusals.get(error as usize);
-        let tokens = throttle.and_then(|throttle| throttle.due(self.clock.uptime()));
-        if let Some(tokens) = tokens
-            && !tracing::enabled!(target: "mcp_auth", Level::DEBUG)
-        {
-            let reason = error.reason();
-            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, "token refused");
-        }
-    }
-
     async fn check_signature<'c, 's>(
         &self,
         candidate: &'c Candidate<'s>,
@@ -495,25 +452,6 @@ impl Authenticator {
         Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }
 }
-
-/// Logs a refusal. Pass the subject only if the signature is valid. Values are quoted, so that they
-/// cannot forge a line of the log.
-fn log_refusal(error: TokenError, kid: Option<&str>, subject: Option<&str>) {
-    tracing::debug!(
-        target: "mcp_auth",
-        reason = error.reason(),
-        rule = %error,
-        kid = ?kid.map(shortened),
-        subject = ?subject.map(shortened),
-        "token refused"
-    );
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(MAX_LOGGED_CHARS).collect()
-}
-
-const MAX_LOGGED_CHARS: usize = 64;
 
 #[cfg(test)]
 mod tests;

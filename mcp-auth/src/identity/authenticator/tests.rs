@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use tracing::Level;
+
 use super::*;
 use crate::identity::test_support::{
     CountingSource, NOW, RESOURCE, TestKey, block_on, oauth_claims, oauth_header, oauth_token,

@@ -99,6 +99,11 @@ impl Confirmations {
         }))
     }
 
+    /// Returns the service that confirms tokens.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        self.0.tokens.service()
+    }
+
     /// Asks the issuer about a token and returns its caller. The caller of this function has already checked the kind
     /// of the token.
     ///

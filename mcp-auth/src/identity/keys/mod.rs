@@ -33,6 +33,13 @@ pub(crate) enum Keys {
     Published(Arc<PublishedKeys>),
 }
 
+/// The number of fetches of the keys that ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fetches {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+}
+
 impl Keys {
     /// Reads one key from the text of a PEM file.
     ///
@@ -112,6 +119,32 @@ impl Keys {
             Self::Fixed(_) => 1,
             Self::None => 0,
             Self::Published(keys) => keys.count(),
+        }
+    }
+
+    /// Returns true if tokens can be verified now, as far as that is known. This function never waits. It starts the
+    /// fetch that the next request with a token would start, so that a server without requests becomes ready again.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Fixed(_) | Self::None => true,
+            Self::Published(keys) => keys.is_ready(),
+        }
+    }
+
+    /// Returns the number of keys that are not too old. Unlike [`Self::count`], this function starts no fetch.
+    pub(crate) fn known(&self) -> usize {
+        match self {
+            Self::Fixed(_) => 1,
+            Self::None => 0,
+            Self::Published(keys) => keys.known(),
+        }
+    }
+
+    /// Returns how many fetches ended.
+    pub(crate) fn fetches(&self) -> Fetches {
+        match self {
+            Self::Fixed(_) | Self::None => Fetches::default(),
+            Self::Published(keys) => keys.fetches(),
         }
     }
 

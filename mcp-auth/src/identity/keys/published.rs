@@ -21,6 +21,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::identity::error::{AuthError, TokenError, Unavailable};
+use crate::identity::keys::Fetches;
 use crate::identity::keys::key::{KeySource, PublishedKey, VerifyingKey, carry_over};
 use crate::identity::lookup::{Abandoned, SingleFlight, Waiter};
 
@@ -39,6 +40,10 @@ struct Shared {
     snapshot: ArcSwapOption<Snapshot>,
     /// The number of fetches that began.
     begun: AtomicU64,
+    /// The number of fetches that succeeded.
+    succeeded: AtomicU64,
+    /// The number of fetches that failed.
+    failed: AtomicU64,
     /// The uptime, in milliseconds, at which the age of the set starts the next fetch.
     next_fetch_ms: AtomicU64,
     /// The uptime, in milliseconds, until which the set may be used without asking the issuer
@@ -83,6 +88,8 @@ impl PublishedKeys {
             clock,
             snapshot: ArcSwapOption::empty(),
             begun: AtomicU64::new(0),
+            succeeded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             next_fetch_ms: AtomicU64::new(0),
             usable_until_ms: AtomicU64::new(0),
             pace: Mutex::default(),
@@ -136,6 +143,32 @@ impl PublishedKeys {
     pub(super) fn count(&self) -> usize {
         self.with_usable(|snapshot| snapshot.keys.len())
             .unwrap_or(0)
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        if let Some(has_keys) = self.with_usable(|snapshot| !snapshot.keys.is_empty()) {
+            return has_keys;
+        }
+        if self.rest().is_none() {
+            drop(self.fetch());
+        }
+        self.known() > 0 && self.shared.pace().failures == 0
+    }
+
+    pub(super) fn known(&self) -> usize {
+        let snapshot = self.shared.snapshot.load();
+        let now = self.shared.clock.uptime();
+        let young = snapshot
+            .as_ref()
+            .filter(|snapshot| now < snapshot.fetched + MAX_AGE);
+        young.map_or(0, |snapshot| snapshot.keys.len())
+    }
+
+    pub(super) fn fetches(&self) -> Fetches {
+        Fetches {
+            succeeded: self.shared.succeeded.load(Ordering::Relaxed),
+            failed: self.shared.failed.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) async fn share_any(&self, others: &[PublishedKey]) -> Result<bool, Unavailable> {
@@ -315,6 +348,7 @@ impl Shared {
         }
         let fetched = snapshot.fetched;
         self.snapshot.store(Some(Arc::new(snapshot)));
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
         self.pace().failures = 0;
         self.use_until(fetched + ASK_AFTER);
         self.next_fetch_ms
@@ -322,6 +356,7 @@ impl Shared {
     }
 
     fn record_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.uptime();
         let back_off = {
             let mut pace = self.pace();

@@ -32,6 +32,8 @@ struct State {
     rests_until: Duration,
     /// True while the single question that may close the circuit is in flight.
     probing: bool,
+    /// How often the circuit opened. A failed probe opens it again.
+    openings: u64,
 }
 
 impl Circuit {
@@ -76,6 +78,11 @@ impl Circuit {
         } else {
             Err(self.unavailable(rest))
         }
+    }
+
+    /// Returns how often the circuit opened.
+    pub(crate) fn openings(&self) -> u64 {
+        self.lock().openings
     }
 
     /// Returns the error for a question that ended without an outcome.
@@ -129,6 +136,7 @@ impl Passage<'_> {
     fn settle(self, error: Option<&LookupError>) -> Duration {
         let now = self.circuit.clock.uptime();
         let mut state = self.circuit.lock();
+        let was_open = state.rests_until > now;
         match error {
             // Any response closes the circuit, even a refusal. Otherwise a client could send malformed tokens to open
             // the circuit for all clients.
@@ -141,7 +149,7 @@ impl Passage<'_> {
                 } = self.circuit;
                 if let Some(answers) = throttled.due(now) {
                     tracing::warn!(
-                        target: "mcp_auth", what, answers, ?wait,
+                        target: "mcp_auth", fact = "circuit_open", what, answers, ?wait,
                         "the identity provider limits the rate of requests (429); the server sends it no requests for a while"
                     );
                 }
@@ -153,12 +161,15 @@ impl Passage<'_> {
                     let rest = SHORTEST_REST.saturating_mul(1 << times.min(8));
                     state.rests_until = now + rest.min(LONGEST_REST);
                     tracing::warn!(
-                        target: "mcp_auth", what = self.circuit.what,
+                        target: "mcp_auth", fact = "circuit_open", what = self.circuit.what,
                         "the service does not answer; the server sends it no requests for a while"
                     );
                 }
             }
             Some(LookupError::Failed) => {}
+        }
+        if !was_open && state.rests_until > now {
+            state.openings += 1;
         }
         state.rests_until.saturating_sub(now).max(SHORTEST_REST)
     }

@@ -80,6 +80,21 @@ impl Service {
         self.circuit.check()
     }
 
+    /// Returns true while the circuit breaker is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// Returns how often the circuit breaker opened.
+    pub(crate) fn openings(&self) -> u64 {
+        self.circuit.openings()
+    }
+
+    /// Returns how many questions the budget refused; 0 without a budget.
+    pub(crate) fn over_budget(&self) -> u64 {
+        self.budget.as_ref().map_or(0, Budget::refused)
+    }
+
     /// Waits until the budget, if there is one, allows a question. `network` is the network of the client. The network
     /// pays for the question, unless the response proves that the token is good.
     ///

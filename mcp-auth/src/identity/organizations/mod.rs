@@ -135,6 +135,12 @@ impl Organizations {
         }
     }
 
+    /// Returns the service that looks memberships up; `None` without look-ups.
+    pub(crate) fn service(&self) -> Option<&Arc<Service>> {
+        let directory = self.directory.as_ref();
+        directory.map(|directory| directory.members.service())
+    }
+
     /// Returns the users of the identity provider.
     pub(crate) fn people(&self) -> Option<&People> {
         self.people.as_deref()

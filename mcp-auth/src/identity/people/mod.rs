@@ -99,6 +99,14 @@ impl People {
         }
     }
 
+    /// Returns the services that are asked, with their names in metrics.
+    pub(crate) fn services(&self) -> [(&'static str, &Arc<Service>); 2] {
+        [
+            ("users", self.users.service()),
+            ("userinfo", self.user_infos.service()),
+        ]
+    }
+
     /// Returns true if the server keeps the text of a token of this kind for requests to the issuer.
     pub(crate) fn needs_token(&self, kind: TokenKind, opaque: bool) -> bool {
         kind == TokenKind::OAuth

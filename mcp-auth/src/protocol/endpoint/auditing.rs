@@ -1,6 +1,8 @@
-//! The facts of a request that only the audit log needs.
+//! The audit log of an endpoint, and the facts of a request that only the audit log needs.
 
-use crate::audit::trace_id;
+use std::sync::Arc;
+
+use crate::audit::{Audit, trace_id};
 use crate::primitive::Input;
 
 use super::super::RefusedMessage;
@@ -10,6 +12,16 @@ use super::super::record::Record;
 use super::{Endpoint, Request};
 
 impl Endpoint {
+    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
+    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
+        self.decisions.refused_sign_in(reason);
+    }
+
+    /// Returns the audit log, if the server has one.
+    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
+        self.decisions.audit()
+    }
+
     /// Adds the facts of the request to a record. If `audit_wait` is set, also waits for room in the audit log. Does nothing
     /// without an audit log.
     ///

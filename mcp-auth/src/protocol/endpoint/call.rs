@@ -12,6 +12,7 @@ use crate::primitive::{
 };
 
 use super::super::confirmation_code;
+use super::super::decisions::NO_ORGANIZATION;
 use super::super::driver::{Driver, Step};
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -113,9 +114,7 @@ impl Endpoint {
         }
         // A state is bound to the caller and the arguments. Only an allowed caller learns that the state is not valid.
         let bound_org = self.bound_org(caller, org, tool, request).await;
-        let bound_org = bound_org.inspect_err(|_| {
-            record.fail("the organization could not be looked up", Reference::new());
-        })?;
+        let bound_org = bound_org.inspect_err(|_| record.unavailable(NO_ORGANIZATION))?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(
             tool,
@@ -148,7 +147,7 @@ impl Endpoint {
         let running = match self.calls.enter(caller, org, request.party) {
             Ok(running) => running,
             Err(full) => {
-                record.fail(full.reason(), Reference::new());
+                record.full(full);
                 return Err(RefusedMessage::Busy.into());
             }
         };
@@ -314,6 +313,7 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(refused) = self.rates.take(counting).await {
+            self.config.metrics.limit_hit(refused.name());
             return self.limited(request, target, refused);
         }
         match target {

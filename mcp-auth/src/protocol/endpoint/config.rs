@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::audit::Audit;
 use crate::identity::{Clock, Organizations};
+use crate::metrics::Metrics;
 use crate::primitive::{Rate, Registry, States, Threads};
 
 use super::super::calls::Calls;
@@ -61,6 +62,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) tasks: Arc<RunningTasks>,
     pub(crate) transport: Transport,
     pub(crate) streams: Streams,
+    pub(crate) metrics: Metrics,
 }
 
 /// The transport through which clients reach an endpoint.

@@ -2,11 +2,13 @@
 
 use crate::guard::{Denied, NotAuthorized};
 use crate::identity::{Caller, Org};
-use crate::primitive::{Reference, Suggestions};
+use crate::primitive::Suggestions;
 
 use super::super::challenge::{Challenge, Challenger};
-use super::super::decisions::{DecisionOutcome, UNDECIDED};
+use super::super::decisions::{Cause, DecisionOutcome, UNDECIDED};
+use super::super::envelope::Message;
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::record::Record;
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
@@ -14,6 +16,34 @@ use super::target::Target;
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 impl Endpoint {
+    /// Responds to a caller who lacks a scope that every request needs.
+    #[cold]
+    pub(super) fn lacking(
+        &self,
+        denied: Denied,
+        caller: &Caller,
+        message: &Message<'_>,
+        challenger: &Challenger,
+    ) -> Result<Response, Stopped> {
+        let reason = denied.in_log();
+        let (method, cause) = (
+            Method::of(&message.method),
+            Cause::of_denial(&denied, &reason),
+        );
+        let outcome = DecisionOutcome::Denied;
+        self.decisions.refused(method, Some(caller), outcome, cause);
+        let challenge = self.challenge(&denied, (caller, None), challenger);
+        match (challenge, message.id) {
+            (Some(challenge), _) => {
+                let wider = Box::new(WiderToken { denied, challenge });
+                Err(RefusedMessage::MoreScope(wider).into())
+            }
+            (None, Some(_)) => Err(RpcError::MissingScope(denied.to_string()).into()),
+            // This server ignores notifications, so it does not report the missing scope.
+            (None, None) => Ok(Response::Accepted),
+        }
+    }
+
     pub(super) fn refuse(
         &self,
         request: &Request<'_>,
@@ -28,7 +58,7 @@ impl Endpoint {
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {
-                record.fail(UNDECIDED, Reference::new());
+                record.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
             NotAuthorized::Denied(denied) => denied,

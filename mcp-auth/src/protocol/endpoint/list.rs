@@ -3,7 +3,7 @@
 
 use crate::guard::{self, Visibility, Visible};
 use crate::identity::{Caller, Freshness, UrlOrg};
-use crate::primitive::{List, Reference};
+use crate::primitive::List;
 
 use super::super::cursor::Paged;
 use super::super::decisions::{DecisionOutcome, UNDECIDED};
@@ -70,7 +70,7 @@ impl Endpoint {
         if let Some(record) = &mut record {
             match &visible {
                 Ok(_) => record.close(DecisionOutcome::Allowed),
-                Err(_) => record.fail(UNDECIDED, Reference::new()),
+                Err(_) => record.unavailable(UNDECIDED),
             }
         }
         let visible = visible?;

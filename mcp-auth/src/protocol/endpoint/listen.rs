@@ -15,14 +15,14 @@ use crate::primitive::{
 use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
 use super::super::method::Method;
-use super::super::rates::Counting;
+use super::super::rates::{Counting, Limited};
 use super::super::record::Record;
 use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
 use super::list_watch::ListWatch;
 use super::listening::Listening;
 use super::reader::{Cost, Reader};
-use super::task::{declares_tasks, lacks_tasks};
+use super::task::{declares_tasks, lacks_tasks, limited};
 use super::task_watch::TaskWatch;
 use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
@@ -74,7 +74,7 @@ impl Endpoint {
             return Err(lacks_tasks(request.era).into());
         }
         let (caller, url) = (sender.caller, request.url_org);
-        self.count(caller, sender.party).await?;
+        self.count_stream(caller, sender.party).await?;
         let org = self.organization(caller, url).await;
         let org = org.map_err(RefusedMessage::Unavailable)?;
         let entered = self
@@ -115,7 +115,7 @@ impl Endpoint {
             let (Some(caller), true) = (caller, Instant::now() < deadline) else {
                 break;
             };
-            self.count(Some(caller), sender.party).await?;
+            self.count_stream(Some(caller), sender.party).await?;
             let trace_id = self.trace_id(request);
             let found = self.current_task(caller, (url, &id), Method::Listen, trace_id);
             match Box::pin(found).await {
@@ -135,7 +135,7 @@ impl Endpoint {
     }
 
     /// Counts a stream, or a run of an `authorize` function, for the rates of the server.
-    async fn count(&self, caller: Option<&Caller>, party: Party) -> Result<(), RpcError> {
+    async fn count(&self, caller: Option<&Caller>, party: Party) -> Result<(), Limited> {
         let counting = Counting {
             tool: None,
             allowed: false,
@@ -143,10 +143,15 @@ impl Endpoint {
             org: None,
             party,
         };
-        let taken = self.rates.take(counting).await;
-        taken.map_err(|limited| RpcError::Limited {
-            text: limited.to_string(),
-            retry_after: limited.retry_after(),
+        self.rates.take(counting).await
+    }
+
+    /// Counts a stream, or a task that a stream watches, for the rates of the server.
+    async fn count_stream(&self, caller: Option<&Caller>, party: Party) -> Result<(), RpcError> {
+        let counted = self.count(caller, party).await;
+        counted.map_err(|refused| {
+            self.config.metrics.limit_hit(refused.name());
+            limited(refused)
         })
     }
 
@@ -213,7 +218,7 @@ impl Endpoint {
         let proof = match decision {
             Ok(proof) => proof,
             Err(NotAuthorized::Unavailable(unavailable)) => {
-                record.fail(UNDECIDED, Reference::new());
+                record.unavailable(UNDECIDED);
                 return Err(Undecided::Unavailable(unavailable));
             }
             Err(NotAuthorized::Denied(denied)) => {
@@ -239,14 +244,14 @@ impl Endpoint {
         }
         if cost == Cost::Counts {
             let counted = self.count(caller, reader.party).await;
-            counted.map_err(|limited| {
-                record.fail("a rate of the server is exceeded", Reference::new());
-                Undecided::Limited(limited)
+            counted.map_err(|refused| {
+                record.limit(refused);
+                Undecided::Limited(limited(refused))
             })?;
         }
         let running = self.calls.enter(caller, org, reader.party);
         let running = running.map_err(|full| {
-            record.fail(full.reason(), Reference::new());
+            record.full(full);
             Undecided::Busy
         })?;
         let values = values.into_iter();
@@ -287,7 +292,7 @@ fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
         | Failure::Asking(_)
         | Failure::Denied(_)
         | Failure::Error(_)
-        | Failure::Fault(_)
+        | Failure::Fault(..)
         | Failure::Rules(_) => None,
     };
     let _ = record.end(Err(failure));

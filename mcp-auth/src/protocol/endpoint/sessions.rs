@@ -282,7 +282,7 @@ impl Endpoint {
                 return self.unknown(caller, request, target, facts).await;
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
-                record.fail(UNDECIDED, Reference::new());
+                record.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         }
@@ -303,7 +303,7 @@ impl Endpoint {
         // This resource may need no organization, and the next resource of the session may need an organization.
         let org = self.organization(caller, request.url_org).await;
         let org = org.map_err(|unavailable| {
-            record.fail(UNDECIDED, Reference::new());
+            record.unavailable(UNDECIDED);
             RefusedMessage::Unavailable(unavailable)
         })?;
         let org = org.org;

@@ -14,7 +14,7 @@ use crate::primitive::{
 };
 
 use super::super::audited::Audited;
-use super::super::decisions::{DecisionOutcome, Kind};
+use super::super::decisions::{Cause, DecisionOutcome, Kind, NO_ORGANIZATION, UNDECIDED};
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::method::Method;
@@ -212,8 +212,8 @@ impl Endpoint {
         };
         self.rates.take(counting).await.map_err(|refused| {
             let (outcome, reason) = (DecisionOutcome::Limited, refused.reason());
-            self.decisions
-                .refused(method, Some(caller), outcome, None, &reason);
+            let cause = Cause::of_limit(refused, &reason);
+            self.decisions.refused(method, Some(caller), outcome, cause);
             limited(refused)
         })?;
         Ok((caller, id))
@@ -264,14 +264,14 @@ impl Endpoint {
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(Some(caller), url_org, facts).await;
         let acting = acting.map_err(|unavailable| {
-            log.fail("the organization could not be looked up", Reference::new());
+            log.unavailable(NO_ORGANIZATION);
             RefusedMessage::Unavailable(unavailable)
         })?;
         log.acts_in(&acting);
         let org = acting.org.as_ref();
         let bound_org = self.org_at_issuer(caller, org).await;
         let bound_org = bound_org.map_err(|unavailable| {
-            log.fail("the organization could not be looked up", Reference::new());
+            log.unavailable(NO_ORGANIZATION);
             RefusedMessage::Unavailable(unavailable)
         })?;
         if stored.owner != owner(caller, bound_org.as_ref().or(org), url_org) {
@@ -289,7 +289,7 @@ impl Endpoint {
                 return Err(unknown());
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
-                log.fail("the guard could not be decided", Reference::new());
+                log.unavailable(UNDECIDED);
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         };
@@ -366,7 +366,7 @@ impl Endpoint {
         })?;
         let in_flight = self.calls.enter(Some(caller), org, request.party);
         let in_flight = in_flight.map_err(|full| {
-            log.fail(full.reason(), Reference::new());
+            log.full(full);
             RefusedMessage::Busy
         })?;
         // The request itself has counted for the rates of the server.
@@ -407,6 +407,7 @@ impl Endpoint {
         };
         log.has_arguments(&record.arguments);
         let input = Input::Arguments(record.arguments.as_str().into());
+        log.calls();
         let route = self.asking_route(request, &served);
         let ended = move |outcome| route.end(outcome, &mut log);
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
@@ -459,11 +460,11 @@ pub(super) fn lacks_tasks(era: Era) -> RpcError {
     }
 }
 
-fn limited(limited: Limited) -> Stopped {
-    Stopped::Error(RpcError::Limited {
+pub(super) fn limited(limited: Limited) -> RpcError {
+    RpcError::Limited {
         text: limited.to_string(),
         retry_after: limited.retry_after(),
-    })
+    }
 }
 
 const UNKNOWN: &str = "`taskId` is unknown, or the task has expired";

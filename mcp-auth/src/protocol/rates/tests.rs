@@ -8,6 +8,7 @@ use futures_util::future::poll_fn;
 use super::*;
 use crate::identity::{ManualClock, test_support};
 use crate::limits::Network;
+use crate::metrics::Metrics;
 use crate::primitive::{Registry, RegistrySettings, States};
 
 mod tools {
@@ -22,6 +23,7 @@ fn tool() -> Arc<Served> {
         lenient_arguments: false,
         confirmation_codes: false,
         closed_schemas: true,
+        metrics: Metrics::default(),
     };
     let serves = |tool: &crate::PrimitiveInfo| tool.name() == "called_at_rates";
     let registry = Registry::collect(serves, &States::default(), &settings).unwrap();

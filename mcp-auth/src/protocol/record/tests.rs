@@ -126,11 +126,11 @@ fn at_info_a_denied_or_failed_call_has_a_line_that_says_why_and_not_who_or_with_
         .collect();
     let expected = [
         r#"denied tool="relocate" reason="Forbidden: org:documents:move permission required""#,
-        r#"failed tool="relocate" reason="the arguments do not fit the schema""#,
+        r#"invalid tool="relocate" reason="the arguments do not fit the schema""#,
         r#"failed tool="relocate" reason="the function's own error""#,
         r#"failed tool="relocate" reason="internal error""#,
-        r#"failed tool="relocate" reason="internal error""#,
-        r#"failed tool="relocate" reason="validation error: the arguments break rules""#,
+        r#"panicked tool="relocate" reason="internal error""#,
+        r#"invalid tool="relocate" reason="validation error: the arguments break rules""#,
     ];
     assert_eq!(lines.len(), expected.len(), "{log}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -174,7 +174,7 @@ fn at_info_failed_calls_without_a_token_have_one_line_a_minute_with_a_count() {
         panic!("{log}");
     };
     assert!(
-        first.contains(r#"failed tool="ring""#) && first.contains("calls=1"),
+        first.contains(r#"invalid tool="ring""#) && first.contains("calls=1"),
         "{log}"
     );
     assert!(second.contains("calls=3"), "{log}");

@@ -38,7 +38,7 @@ pub(super) use self::running::{SessionRequest, UntilCancelled};
 pub(super) use self::session::{Session, TooManySubscriptions};
 pub(super) use self::stream::{SessionStream, StreamWriter};
 
-use self::event_log::{Kept, Most};
+use self::event_log::{EventLog, Kept, Most};
 use self::session::Lifetime;
 
 /// All sessions of a server.
@@ -184,8 +184,7 @@ impl Sessions {
             subscription,
             &self.clock,
             self.limits.lifetime,
-            self.limits.events,
-            kept,
+            EventLog::new(self.limits.events, kept),
             self.limits.resumes,
         );
         let entry = Entry {
@@ -214,6 +213,11 @@ impl Sessions {
     pub(super) fn end(&self, owner: &Owner, id: &str) -> bool {
         let key = Key::of(owner, id);
         self.find(owner, id).is_some() && self.lock().remove(key)
+    }
+
+    /// Returns the number of open sessions.
+    pub(super) fn open_sessions(&self) -> usize {
+        self.lock().sessions.len()
     }
 
     /// Ends, in all sessions, the streams for messages that belong to no call, because the server is stopping.

@@ -15,7 +15,7 @@ use crate::identity::{Clock, Org};
 use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
 use super::super::subscriptions::{Seen, UriMemory};
-use super::event_log::{EventId, EventLog, Kept, Most, STANDALONE, Taken};
+use super::event_log::{EventId, EventLog, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
 
@@ -76,8 +76,7 @@ impl Session {
         subscription: Subscription,
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
-        most: Most,
-        kept: Kept,
+        log: EventLog,
         resumes: bool,
     ) -> Self {
         let now = clock.uptime();
@@ -89,7 +88,7 @@ impl Session {
             lifetime,
             resumes,
             state: Mutex::new(State {
-                log: EventLog::new(most, kept),
+                log,
                 level: None,
                 subscription: Some(subscription),
                 uris: None,

@@ -175,6 +175,11 @@ impl Streams {
         none.map(UriMemory).map_err(|_| TooMany::Uris)
     }
 
+    /// Returns the number of open streams.
+    pub(super) fn open(&self) -> usize {
+        self.all.taken()
+    }
+
     /// Counts a subscribed URI for the memory of its stream.
     pub(super) fn add_uri(&self, place: &mut Place, uri: &str) -> Result<(), TooMany> {
         let added = place.uris.add(uri).then_some(()).ok_or(TooMany::Uris);
@@ -188,7 +193,7 @@ impl Streams {
 
     fn count(&self, limit: TooMany) {
         if let Some(refused) = self.refusals.due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", %limit, refused, "subscription refused: a limit is reached");
+            tracing::warn!(target: "mcp_auth", fact = "limit_hit", %limit, refused, "subscription refused: a limit is reached");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The number of connections and their deadlines.
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::http::ConnectionLimits;
 use crate::limits::Networks;
+use crate::metrics::Metrics;
 
 use super::super::finding::Finding;
 use super::super::setting::Source;
@@ -109,6 +112,7 @@ impl ConnectionOptions {
         &self,
         proxies: Networks,
         descriptors: Option<u64>,
+        metrics: Metrics,
     ) -> Result<ConnectionLimits, Finding> {
         let possible = descriptors.map_or(usize::MAX, room);
         let default = possible.clamp(1, MOST_BY_DEFAULT);
@@ -147,6 +151,8 @@ impl ConnectionOptions {
             idle_limit: self.idle_limit,
             write_deadline: self.write_deadline,
             age: self.age,
+            workers: available_parallelism().map_or(2, NonZeroUsize::get),
+            metrics,
         })
     }
 }
@@ -177,7 +183,7 @@ mod tests {
     use super::*;
 
     fn limits(settings: &ConnectionOptions, descriptors: u64) -> Result<ConnectionLimits, String> {
-        let limits = settings.limits(Networks::default(), Some(descriptors));
+        let limits = settings.limits(Networks::default(), Some(descriptors), Metrics::default());
         limits.map_err(|finding| finding.what().to_owned())
     }
 
@@ -198,7 +204,9 @@ mod tests {
                 "{descriptors}"
             );
         }
-        let unlimited = settings.limits(Networks::default(), None).unwrap();
+        let unlimited = settings
+            .limits(Networks::default(), None, Metrics::default())
+            .unwrap();
         assert_eq!(unlimited.connections, 10_000);
     }
 

@@ -7,6 +7,7 @@ pub(super) mod clerk;
 mod connections;
 mod limits;
 mod local_clerk;
+mod monitoring;
 mod organizations;
 mod proxies;
 mod revocations;
@@ -36,6 +37,7 @@ pub(super) use limits::Load;
 pub(super) use local_clerk::LocalClerkChoice;
 #[cfg(feature = "emulator")]
 pub(super) use local_clerk::People;
+pub(super) use monitoring::Monitoring;
 pub(super) use scopes::OFFLINE_ACCESS;
 pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
@@ -46,6 +48,7 @@ use clerk::ClerkOptions;
 use connections::ConnectionOptions;
 use limits::LimitOptions;
 use local_clerk::LocalClerkOptions;
+use monitoring::MonitoringOptions;
 use proxies::ProxyOptions;
 use revocations::RevocationOptions;
 use schemas::SchemaOptions;
@@ -65,6 +68,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         audit::VARIABLES,
         clerk::VARIABLES,
         local_clerk::VARIABLES,
+        monitoring::VARIABLES,
         proxies::VARIABLES,
         revocations::VARIABLES,
         serving::VARIABLES,
@@ -178,6 +182,7 @@ pub struct ServerBuilder {
     #[cfg(feature = "stdio")]
     pub(super) stdio: StdioOptions,
     pub(super) local_clerk: LocalClerkOptions,
+    pub(super) monitoring: MonitoringOptions,
     #[cfg(feature = "testing")]
     pub(crate) clock: Option<std::sync::Arc<crate::clock::ManualClock>>,
 }
@@ -212,6 +217,7 @@ impl ServerBuilder {
             #[cfg(feature = "stdio")]
             stdio: StdioOptions::default(),
             local_clerk: LocalClerkOptions::default(),
+            monitoring: MonitoringOptions::default(),
             #[cfg(feature = "testing")]
             clock: None,
         }

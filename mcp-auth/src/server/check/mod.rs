@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::clerk::{Clerk, ClerkConfig, ConnectError};
 use crate::identity::{Clock, IoRuntime, TokenPolicy};
+use crate::metrics::Metrics;
 
 use super::builder::clerk::UNSET_API_URL;
 use super::builder::{ClerkSettings, ServerBuilder};
@@ -69,7 +70,14 @@ async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     let clock = clock(&mut resolved.builder);
     let io = io_thread();
     let io = resolved.findings.note(io)?;
-    let clerk = connect(&settings, &resolved.builder, &resolved.policy, &clock, &io);
+    let clerk = connect(
+        &settings,
+        &resolved.builder,
+        &resolved.policy,
+        &clock,
+        &io,
+        &Metrics::default(),
+    );
     let clerk = resolved.findings.note(clerk)?;
     probe(resolved, &settings, &clerk, &clock, true).await;
     Ok(())
@@ -97,6 +105,7 @@ pub(super) fn connect(
     policy: &TokenPolicy,
     clock: &Arc<dyn Clock>,
     io: &IoRuntime,
+    metrics: &Metrics,
 ) -> Result<Clerk, Finding> {
     #[cfg(feature = "emulator")]
     let is_in_process = settings.emulator.is_some();
@@ -119,6 +128,7 @@ pub(super) fn connect(
         api_url: api_url.value,
         jwt_key: jwt_key.value,
         policy: policy.clone(),
+        metrics: metrics.clone(),
         new_opaque_tokens: builder.limits.new_opaque_tokens,
         membership_look_ups: builder.limits.membership_look_ups,
     };

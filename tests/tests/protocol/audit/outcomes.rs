@@ -198,12 +198,13 @@ async fn a_scope_of_the_server_that_is_missing_is_a_denial_of_every_method() {
 #[actix_web::test]
 async fn a_failed_call_has_the_error_id_of_the_response_and_no_text_of_the_function() {
     let (world, kept) = Kept::world(TOOLS, |builder| builder).await;
-    for (tool, arguments, reason) in [
-        ("fail", json!({}), "internal error"),
-        ("crash", json!({}), "internal error"),
+    for (tool, arguments, outcome, reason) in [
+        ("fail", json!({}), "failed", "internal error"),
+        ("crash", json!({}), "panicked", "internal error"),
         (
             "echo",
             json!({ "text": 7 }),
+            "invalid",
             "the arguments do not fit the schema",
         ),
     ] {
@@ -214,7 +215,7 @@ async fn a_failed_call_has_the_error_id_of_the_response_and_no_text_of_the_funct
         let record = kept.one().await;
         assert_eq!(
             (&record["outcome"], &record["reason"]),
-            (&json!("failed"), &json!(reason))
+            (&json!(outcome), &json!(reason))
         );
         if let Some(id) = text.strip_prefix("Internal error, reference ") {
             assert_eq!(record["request"], id);
@@ -348,7 +349,7 @@ async fn while_memberships_cannot_be_looked_up_a_call_fails() {
         .bearer(&ada);
     call.send().await.expect_status(503);
     let record = kept.one().await;
-    assert_eq!(record["outcome"], "failed", "{record}");
+    assert_eq!(record["outcome"], "unavailable", "{record}");
     assert_eq!(
         record["reason"],
         "the data for the decision cannot be looked up now"
@@ -463,10 +464,10 @@ async fn mixed_calls_have_exactly_one_record_each() {
                 world.call(Era::Legacy, "echo", json!({ "text": "x" })),
             ),
             (
-                "failed",
+                "invalid",
                 world.call(Era::Modern, "echo", json!({ "text": round })),
             ),
-            ("failed", world.call(Era::Modern, "crash", json!({}))),
+            ("panicked", world.call(Era::Modern, "crash", json!({}))),
             ("unknown", world.call(Era::Modern, "none", json!({}))),
             ("denied", world.call(Era::Legacy, "upload", json!({}))),
             ("allowed", world.list(Era::Modern)),

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ struct Shared {
     /// Held by the one waiting request that hands out turns to all waiting requests.
     watch: tokio::sync::Mutex<()>,
     warned: LogThrottle,
+    /// How often a question was not asked.
+    refused: AtomicU64,
 }
 
 struct State {
@@ -111,6 +114,7 @@ impl Budget {
             }),
             watch: tokio::sync::Mutex::new(()),
             warned: LogThrottle::default(),
+            refused: AtomicU64::new(0),
         }))
     }
 
@@ -203,6 +207,11 @@ impl Budget {
         }
     }
 
+    /// Returns how often a question was not asked because the budget was used up.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
     /// Returns true if at least half of the budget is free and no request waits.
     pub(crate) fn is_half_free(&self) -> bool {
         let mut state = self.lock();
@@ -263,12 +272,14 @@ impl Budget {
             limits,
             clock,
             warned,
+            refused,
             ..
         } = &*self.0;
+        refused.fetch_add(1, Ordering::Relaxed);
         if let Some(requests) = warned.due(clock.uptime()) {
             let what = limits.what;
             tracing::warn!(
-                target: "mcp_auth", what, requests,
+                target: "mcp_auth", fact = "budget_spent", what, requests,
                 "the budget for requests to the identity provider is used up; the server answers clients with 503"
             );
         }

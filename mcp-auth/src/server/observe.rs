@@ -1,0 +1,54 @@
+//! The values that a scrape of metrics reads from the parts of a server.
+
+use std::sync::Arc;
+
+use crate::http::Site;
+use crate::identity::Service;
+use crate::metrics::{
+    BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family, KEY_REFRESHES, KEYS,
+    Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
+};
+
+/// Lets each scrape read the values of this site. The metrics do not keep the site alive.
+pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
+    if !metrics.is_on() {
+        return;
+    }
+    let of_site = |family: &'static Family, label: &'static str, read: fn(&Site) -> u64| {
+        let site = Arc::downgrade(site);
+        metrics.watch(family, label, move || {
+            site.upgrade().map_or(0, |site| read(&site))
+        });
+    };
+    of_site(&KEYS, "", |site| site.authenticator.known_keys() as u64);
+    of_site(&KEY_REFRESHES, "failed", |site| {
+        site.authenticator.key_fetches().failed
+    });
+    of_site(&KEY_REFRESHES, "ok", |site| {
+        site.authenticator.key_fetches().succeeded
+    });
+    of_site(&READY, "", |site| u64::from(site.health.is_ready()));
+    of_site(&CALLS_IN_FLIGHT, "", |site| {
+        site.endpoint.calls_in_flight() as u64
+    });
+    of_site(&SUBSCRIPTIONS, "", |site| {
+        site.endpoint.open_subscriptions() as u64
+    });
+    of_site(&SESSIONS, "", |site| site.endpoint.open_sessions() as u64);
+    of_site(&TASKS, "", |site| site.endpoint.running_tasks() as u64);
+    let of_service = |family: &'static Family,
+                      (name, service): (&'static str, &Arc<Service>),
+                      read: fn(&Service) -> u64| {
+        let service = Arc::downgrade(service);
+        metrics.watch(family, name, move || {
+            service.upgrade().map_or(0, |service| read(&service))
+        });
+    };
+    let memberships = site.endpoint.membership_service();
+    let memberships = memberships.map(|service| ("memberships", service));
+    for named in site.authenticator.services().chain(memberships) {
+        of_service(&CIRCUIT_OPEN, named, |service| u64::from(service.is_open()));
+        of_service(&CIRCUIT_OPENINGS, named, Service::openings);
+        of_service(&BUDGET_SPENT, named, Service::over_budget);
+    }
+}
