@@ -107,7 +107,7 @@ async fn update_document(
     let changed = documents.update(org, &document_id, title.as_deref(), body.as_deref());
     let changed = changed.await?.ok_or_else(|| not_found(&document_id))?;
     // Organizations with which the document was shared may subscribe to the document, too.
-    notifier.resource_updated(&uri(&document_id));
+    notifier.resource_updated(uri(&document_id));
     notifier.resource_updated_in(org.id(), INDEX);
     Ok(Json(changed))
 }

@@ -50,6 +50,7 @@ mod message_stream;
 mod outliving;
 mod primitives;
 mod reader;
+mod session_stream;
 mod session_updates;
 mod sessions;
 mod stream;

@@ -93,7 +93,7 @@ mod tools {
     /// Say that a document changed.
     #[mcp_tool]
     async fn change(uri: String, notifier: &mcp_auth::Notifier) -> &'static str {
-        notifier.resource_updated(&uri);
+        notifier.resource_updated(uri);
         "changed"
     }
 

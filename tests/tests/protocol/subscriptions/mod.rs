@@ -68,7 +68,7 @@ mod tools {
     /// Change a page.
     #[mcp_tool]
     async fn change(uri: String, notifier: &Notifier) {
-        notifier.resource_updated(&uri);
+        notifier.resource_updated(uri);
     }
 
     /// Tell that all lists changed.
