@@ -183,10 +183,8 @@ impl Sessions {
             abilities,
             subscription,
             &self.clock,
-            self.limits.lifetime,
-            self.limits.events,
+            &self.limits,
             kept,
-            self.limits.resumes,
         );
         let entry = Entry {
             owner,

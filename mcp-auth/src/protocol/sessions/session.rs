@@ -15,7 +15,8 @@ use crate::identity::{Clock, Org};
 use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
 use super::super::subscriptions::{Seen, UriMemory};
-use super::event_log::{EventId, EventLog, Kept, Most, STANDALONE, Taken};
+use super::Limits;
+use super::event_log::{EventId, EventLog, Kept, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
 
@@ -75,10 +76,8 @@ impl Session {
         abilities: ClientAbilities,
         subscription: Subscription,
         clock: &Arc<dyn Clock>,
-        lifetime: Lifetime,
-        most: Most,
+        limits: &Limits,
         kept: Kept,
-        resumes: bool,
     ) -> Self {
         let now = clock.uptime();
         Self {
@@ -86,10 +85,10 @@ impl Session {
             abilities,
             clock: Arc::clone(clock),
             opened: now,
-            lifetime,
-            resumes,
+            lifetime: limits.lifetime,
+            resumes: limits.resumes,
             state: Mutex::new(State {
-                log: EventLog::new(most, kept),
+                log: EventLog::new(limits.events, kept),
                 level: None,
                 subscription: Some(subscription),
                 uris: None,
