@@ -47,6 +47,18 @@ mod plain {
     async fn nothing() {}
 }
 
+mod paid_twice {
+    use mcp_auth::mcp_tool;
+
+    /// Export everything.
+    #[mcp_tool(feature = "export")]
+    async fn export_all() {}
+
+    /// Export a document.
+    #[mcp_tool(feature = "export")]
+    async fn export_one() {}
+}
+
 mod paid {
     /// Export.
     #[mcp_auth::mcp_tool(feature = "export")]
@@ -124,18 +136,18 @@ async fn a_missing_instance_names_the_variables_and_the_emulator() {
 
 #[actix_web::test]
 async fn malformed_keys_are_named_and_not_shown() {
-    for key in [
-        "pk_x",
-        "pk_test_!!!",
-        "sk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ",
-        "",
-    ] {
+    for key in ["pk_x", "pk_test_!!!", ""] {
         expect_refusal(
             plain().publishable_key(key),
             "`publishable_key`: a Clerk publishable key begins with `pk_test_` or `pk_live_` and must be complete; copy it from the dashboard's API keys",
         )
         .await;
     }
+    expect_refusal(
+        plain().publishable_key("sk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ"),
+        "`publishable_key`: a Clerk publishable key begins with `pk_test_` or `pk_live_` and must be complete; this looks like the secret key, which belongs into `CLERK_SECRET_KEY`; copy the publishable key from the dashboard's API keys",
+    )
+    .await;
     for key in ["abc", PK_TEST, "sk_test_", "sk_test_a b", "ak_hunter2"] {
         expect_refusal(
             plain().publishable_key(PK_TEST).secret_key(key),
@@ -604,6 +616,21 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
     let paid = || builder(&clerk).tools_of("protocol::startup::paid");
     sessions(paid()).build().await.unwrap();
     paid().allow_unsatisfiable_guards().build().await.unwrap();
+}
+
+#[actix_web::test]
+async fn tools_with_the_same_unsatisfiable_guard_share_one_reason() {
+    let clerk = emulator().await;
+    let text = refusal(builder(&clerk).tools_of("protocol::startup::paid_twice")).await;
+    assert_eq!(
+        text.matches("cannot have `feature export`").count(),
+        1,
+        "{text}"
+    );
+    assert!(
+        text.contains("`export_all` (") && text.contains("`export_one` ("),
+        "{text}"
+    );
 }
 
 #[actix_web::test]
