@@ -97,7 +97,10 @@ impl Client {
 
     /// Creates a client without an address. No bad tokens count for this client.
     fn nobody() -> Self {
-        Self::at(Ipv4Addr::UNSPECIFIED.into())
+        Self {
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            fails_often: false,
+        }
     }
 
     /// Creates a client at this address, whose network has not yet sent a bad token.
