@@ -94,7 +94,7 @@ for (const [name, Kind, Transport, method, options] of [
         test('shows why a token is refused', async () => {
             const refused = connect({ ...withToken, MCP_AUTH_TOKEN: 'expired' });
             // A client that speaks one revision only does not show the error of its first request.
-            const shown = name === 'client, modern' ? /Version negotiation failed/ : /set MCP_AUTH_TOKEN to a new one/;
+            const shown = name === 'client, modern' ? /Version negotiation failed/ : /set MCP_AUTH_TOKEN to a new token/;
             await assert.rejects(refused, shown);
         });
 

@@ -343,7 +343,7 @@ async fn while_memberships_cannot_be_looked_up_a_call_fails() {
         .await
         .expect_text("x");
     kept.one().await;
-    drop(world.clerk.take());
+    world.clerk.take().unwrap().stop().await;
     let call = world
         .call(Era::Modern, "delete", json!({ "id": "d1" }))
         .bearer(&ada);

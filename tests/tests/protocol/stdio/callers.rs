@@ -121,7 +121,7 @@ async fn a_token_that_expires_ends_with_a_clear_error() {
     assert_eq!(error["code"], 401);
     assert_eq!(error["data"]["error"], "invalid_token");
     let text = error["message"].as_str().unwrap();
-    assert!(text.contains("set MCP_AUTH_TOKEN to a new one"), "{text}");
+    assert!(text.contains("set MCP_AUTH_TOKEN to a new token"), "{text}");
     // Every later message is refused too. No message is handled as a message without a token.
     for method in ["ping", "tools/list", "initialize"] {
         assert_eq!(program.error(method, json!({}))["code"], 401, "{method}");
