@@ -74,7 +74,7 @@ pub struct TokenRequest {
     /// (session) or never (API key). With zero or a negative number the token has already expired,
     /// and its time of issue is one lifetime before its expiry.
     pub expires_in: Option<i64>,
-    /// The OAuth client, OAuth only. The default is `client_emulator`.
+    /// The id of the OAuth client, for OAuth tokens only. The default is `client_emulator`.
     pub client_id: Option<String>,
     /// The id of the person who acts in the user's name (the claim `act`), OAuth and session only.
     /// By default the token has no actor.

@@ -42,7 +42,7 @@ pub(crate) enum NotAuthorized {
     Denied(Denied),
 }
 
-/// Decides whether a call is allowed. Denial is the default: only the last expression makes a proof.
+/// Decides whether a call is allowed. Denial is the default: only the last expression of this function makes an [`Authorized`].
 pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized, NotAuthorized> {
     let organization = if guard.is_public() {
         facts.organization.map_err(unavailable)?

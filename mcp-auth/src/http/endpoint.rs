@@ -2,6 +2,7 @@
 //! types, credentials, body.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 
 use actix_http::Request;
 use actix_web::HttpResponse;
@@ -50,11 +51,7 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
         Ok((name, origin)) => {
             let answer = match &span {
                 None => respond(site, name, head, &fields, &mut body, None).await,
-                // The box keeps the future of every request small.
-                Some(span) => {
-                    let answer = respond(site, name, head, &fields, &mut body, Some(span));
-                    Box::pin(answer.instrument(span.span())).await
-                }
+                Some(span) => respond_in(span, site, name, head, &fields, &mut body).await,
             };
             (name, origin, answer)
         }
@@ -151,6 +148,19 @@ fn enter<'a>(
     let host = site.gate.host(fields.host, &head.uri)?;
     let origin = site.gate.origin(fields.origin)?;
     Ok((site.name(host), origin))
+}
+
+/// Responds within the span of the request. The box keeps the futures of requests without a span small.
+fn respond_in<'a>(
+    span: &'a RequestSpan,
+    site: &'a Site,
+    name: &'a Name,
+    head: &'a RequestHead,
+    fields: &'a Fields<'_>,
+    body: &'a mut Incoming,
+) -> Pin<Box<dyn Future<Output = Result<HttpResponse, Refused>> + 'a>> {
+    let response = respond(site, name, head, fields, body, Some(span));
+    Box::pin(response.instrument(span.span()))
 }
 
 async fn respond(

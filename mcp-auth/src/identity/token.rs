@@ -78,7 +78,7 @@ impl<'t> BearerToken<'t> {
         TokenText::new(self.text)
     }
 
-    /// Returns a copy that outlives the request, with the digest.
+    /// Returns a copy of the token and of its digest, which outlives the request.
     pub(crate) fn keep(self) -> KeptToken {
         KeptToken {
             text: self.to_text(),

@@ -233,9 +233,9 @@ codes! {
     Warning ORGANIZATIONS_OFF "organizations-off"
         "without this scope no OAuth token names an organization, so these tools deny every OAuth caller unless `organization_from` is set";
     Warning PERMISSIONS_UNKNOWN "permissions-unknown"
-        "these guards deny every caller who does not meet another alternative of the guard";
+        "one alternative of each of these guards can never be met";
     Warning ROLES_UNKNOWN "roles-unknown"
-        "these guards deny every caller who does not meet another alternative of the guard";
+        "one alternative of each of these guards can never be met";
     Warning DEFAULT_SCOPES_INCOMPLETE "default-scopes-incomplete"
         "Claude and ChatGPT register without scopes, so Clerk allows them only the default scopes; they ask for all advertised scopes and for `offline_access`, and Clerk then answers with `invalid_scope`";
     Warning OFFLINE_ACCESS_ADVERTISED "offline-access-advertised"

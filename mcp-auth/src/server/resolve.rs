@@ -32,10 +32,6 @@ pub(super) enum Purpose {
     /// To mount the server into an application, which may listen on another address.
     Mount,
     /// To serve one client over stdin and stdout.
-    #[cfg_attr(
-        not(feature = "stdio"),
-        expect(dead_code, reason = "only `serve_stdio!` makes it")
-    )]
     Stdio,
 }
 

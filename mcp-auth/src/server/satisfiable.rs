@@ -123,7 +123,7 @@ struct Accepts<'a> {
     server_scopes: &'a [String],
 }
 
-/// The caller who meets the most requirements that are possible with one kind of token.
+/// An imagined caller with one kind of token, who meets every requirement that a token of this kind can meet.
 #[derive(Clone, Copy, Debug)]
 struct Best {
     kind: TokenKind,

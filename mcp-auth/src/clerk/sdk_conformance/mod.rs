@@ -399,7 +399,7 @@ impl Report {
 /// Returns an error message if the two values differ.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "callers compare what they have just made"
+    reason = "the value was made just before"
 )]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, expected: T) -> Result<(), String> {
     if ours == expected {

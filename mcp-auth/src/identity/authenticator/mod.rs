@@ -87,16 +87,9 @@ pub(crate) enum Standing {
 }
 
 impl Client {
-    /// Creates the client of an open stream, whose token was accepted when the stream was opened.
-    pub(crate) fn of_stream() -> Self {
-        Self {
-            address: Ipv4Addr::UNSPECIFIED.into(),
-            fails_often: false,
-        }
-    }
-
-    /// Creates a client without an address. No bad tokens count for this client.
-    fn nobody() -> Self {
+    /// Creates a client without an address, for a token that is verified outside a request. No bad tokens count for this
+    /// client.
+    pub(crate) fn nobody() -> Self {
         Self {
             address: Ipv4Addr::UNSPECIFIED.into(),
             fails_often: false,
@@ -104,7 +97,7 @@ impl Client {
     }
 
     /// Creates a client at this address, whose network has not yet sent a bad token.
-    #[cfg(any(test, feature = "testing", mcp_auth_bench))]
+    #[cfg(any(test, mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
             address,

@@ -52,7 +52,7 @@ impl Endpoint {
         Ok(self.with_updates(session, reader, request.token, stream, place))
     }
 
-    /// Takes the place of a stream of a session. `None` over stdio, because the client of the process has one pipe.
+    /// Reserves a place for a stream of a session. `None` over stdio, because a process has only one client.
     pub(super) fn place_in_session(
         &self,
         caller: Option<&Caller>,

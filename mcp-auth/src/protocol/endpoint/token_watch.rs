@@ -61,7 +61,7 @@ impl TokenWatch {
         let Ok(_turn) = streams.turn().await else {
             return Token::Over;
         };
-        let client = Client::of_stream();
+        let client = Client::nobody();
         let bearer = token.bearer();
         let verified = streams.authenticator.authenticate_from(client, &bearer);
         let verified = Box::pin(verified).await;
