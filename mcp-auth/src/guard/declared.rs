@@ -84,7 +84,7 @@ pub const ANY_PERMISSION: Declared = Declared {
 };
 
 impl Declared {
-    /// Restricts a crate to these permissions, which are declared at this place in the source.
+    /// Lets the guards of a crate name only these permissions. Also records where in the source they are declared.
     #[must_use]
     pub const fn only(keys: &'static [&'static str], place: &'static str) -> Self {
         Self {

@@ -102,7 +102,7 @@ fn port_number(text: &str) -> Option<u16> {
 }
 
 impl TokenPolicy {
-    /// Returns true if a token without `aud` may be accepted before the end of a transition. Without `aud`,
+    /// Returns true if the server may accept a token without `aud` until a date that the operator set. Without `aud`,
     /// the tokens of all OAuth applications of an instance look alike, so the client or the scopes must show
     /// that the token is meant for this server.
     pub(crate) fn may_lack_audience(&self, parts: &CallerParts) -> bool {
