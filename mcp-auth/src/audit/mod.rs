@@ -133,11 +133,6 @@ impl Audit {
         timestamp(self.clock.unix_ms())
     }
 
-    /// Writes a record. Without `room`, the record is dropped and counted if a queue is full.
-    pub(crate) fn keep(&self, record: AuditRecord, room: Option<Room>) {
-        self.write(record, room);
-    }
-
     /// Counts a request that was refused because it has no token or a bad token. The first refusal for a reason has a
     /// record. Further refusals for the same reason share one record a minute, which has their number. So a stranger cannot
     /// fill the disk.
@@ -155,7 +150,8 @@ impl Audit {
         }
     }
 
-    fn write(&self, record: AuditRecord, room: Option<Room>) {
+    /// Writes a record. Without `room`, the record is dropped and counted if a queue is full.
+    pub(crate) fn write(&self, record: AuditRecord, room: Option<Room>) {
         #[cfg(feature = "testing")]
         self.collect(&record);
         let mut rooms = room.map_or_else(Vec::new, |Room(rooms)| rooms).into_iter();

@@ -122,6 +122,27 @@ pub enum AuditOutcome {
     Unknown,
 }
 
+impl AuditOutcome {
+    /// Returns the name, which the log, the metrics and the span of a request have too.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Asked => "asked",
+            Self::Cancelled => "cancelled",
+            Self::Declined => "declined",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+            Self::Limited => "limited",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed_out",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A tool, a prompt or a resource.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[schemars(deny_unknown_fields)]

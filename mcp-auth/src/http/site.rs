@@ -291,7 +291,7 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the organization that the query of a URL names. `None` if the server does not read the query.
+    /// Returns the organization that the query of a URL names. `Absent` if the server does not read the query.
     fn organization_of(&self, query: Option<&str>) -> UrlOrg {
         match query {
             Some(query) if self.endpoint.reads_url_org() => {

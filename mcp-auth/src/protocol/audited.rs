@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::audit::{
-    AuditEvent, AuditFact, AuditFacts, AuditOutcome, AuditPrimitive, AuditRecord, AuditRequirement,
-    FactSource, Room,
+    AuditEvent, AuditFact, AuditFacts, AuditPrimitive, AuditRecord, AuditRequirement, FactSource,
+    Room,
 };
 use crate::guard::Denied;
 use crate::identity::{Acting, Caller, NamedBy, Org};
 use crate::primitive::{LogName, Served};
 
-use super::decisions::{About, Decision, DecisionOutcome, Who};
+use super::decisions::{About, Decision, Who};
 
 /// The facts about a decision that only the audit log needs. A decision has these facts only if the server has an audit log.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) fn record(
     let who = decision.caller.map(|caller| Who::of(Some(caller)));
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     AuditRecord {
-        outcome: Some(decision.outcome.into()),
+        outcome: Some(decision.outcome),
         method: Some(decision.method.name()),
         primitive: decision.about.primitive(),
         guard: decision
@@ -125,26 +125,6 @@ impl<'a> About<'a> {
             Self::Unknown(kind) => (kind.name(), None),
         };
         Some(AuditPrimitive::new(kind, name.map(str::to_owned)))
-    }
-}
-
-impl From<DecisionOutcome> for AuditOutcome {
-    fn from(outcome: DecisionOutcome) -> Self {
-        match outcome {
-            DecisionOutcome::Allowed => Self::Allowed,
-            DecisionOutcome::Asked => Self::Asked,
-            DecisionOutcome::Cancelled => Self::Cancelled,
-            DecisionOutcome::Declined => Self::Declined,
-            DecisionOutcome::Denied => Self::Denied,
-            DecisionOutcome::Failed => Self::Failed,
-            DecisionOutcome::Invalid => Self::Invalid,
-            DecisionOutcome::Limited => Self::Limited,
-            DecisionOutcome::Panicked => Self::Panicked,
-            DecisionOutcome::TimedOut => Self::TimedOut,
-            DecisionOutcome::Unauthenticated => Self::Unauthenticated,
-            DecisionOutcome::Unavailable => Self::Unavailable,
-            DecisionOutcome::Unknown => Self::Unknown,
-        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! `ended` writes the log line, counts the decision for metrics, and writes the record if the server has an audit log. The
 //! log, the metrics, the span of the request and the audit log have the same names of outcomes.
 //!
-//! At `info`, a decision that allowed a call has no line. Any other decision has a line with the outcome, the reason and
-//! the duration. A line at `info` contains neither the caller nor the arguments. At `debug`, every decision about a primitive
+//! At `info`, only a decision with a reason has a line, with the outcome, the reason and the duration. A line at `info`
+//! contains neither the caller nor the arguments. At `debug`, every decision about a primitive
 //! has a line with its caller.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditOutcome};
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
 use crate::metrics::Metrics;
@@ -49,7 +49,7 @@ pub(super) struct Decision<'a> {
     /// The organization in which the caller acts. `None` if the caller acts in no organization, or if the decision did not
     /// look the organization up.
     pub(super) org: Option<&'a Org>,
-    pub(super) outcome: DecisionOutcome,
+    pub(super) outcome: AuditOutcome,
     pub(super) cause: Cause<'a>,
     /// The uptime at which the decision began. `None` if the decision took no time.
     pub(super) since: Option<Duration>,
@@ -57,7 +57,7 @@ pub(super) struct Decision<'a> {
     pub(super) is_call: bool,
 }
 
-/// The cause of an outcome that needs attention. The default is that of an outcome that needs none.
+/// The cause of an outcome that needs attention. Any other outcome has the default, which is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cause<'a> {
     /// The requirement that was not met.
@@ -89,32 +89,6 @@ pub(super) enum Kind {
     Tool,
 }
 
-/// The outcome of a decision.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum DecisionOutcome {
-    Allowed,
-    /// The function asked questions, and the client calls again with the answers.
-    Asked,
-    /// The request was dropped before the decision or the function ended.
-    Cancelled,
-    /// The person declined or closed a question of the function.
-    Declined,
-    Denied,
-    Failed,
-    /// The arguments do not fit the schema or break rules.
-    Invalid,
-    /// A limit refused the call.
-    Limited,
-    Panicked,
-    TimedOut,
-    /// The request needs a token and has no token.
-    Unauthenticated,
-    /// The data for the decision could not be looked up.
-    Unavailable,
-    /// The name does not exist.
-    Unknown,
-}
-
 impl<'a> Cause<'a> {
     /// The cause of a call that a rate or `concurrency` refused. `reason` is the limit as declared.
     pub(super) fn of_limit(limited: Limited, reason: &'a str) -> Self {
@@ -141,7 +115,7 @@ impl<'a> Decision<'a> {
         method: Method,
         about: About<'a>,
         caller: Option<&'a Caller>,
-        outcome: DecisionOutcome,
+        outcome: AuditOutcome,
     ) -> Self {
         Self {
             method,
@@ -152,26 +126,6 @@ impl<'a> Decision<'a> {
             cause: Cause::default(),
             since: None,
             is_call: method.is_call(),
-        }
-    }
-}
-
-impl DecisionOutcome {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Asked => "asked",
-            Self::Cancelled => "cancelled",
-            Self::Declined => "declined",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::Invalid => "invalid",
-            Self::Limited => "limited",
-            Self::Panicked => "panicked",
-            Self::TimedOut => "timed_out",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Unavailable => "unavailable",
-            Self::Unknown => "unknown",
         }
     }
 }
@@ -228,7 +182,7 @@ impl Decisions {
             let mut audited = audited.unwrap_or_default();
             let (now, uptime) = (audit.now(), self.clock.uptime());
             let record = audited::record(decision, &mut audited, now, uptime);
-            audit.keep(record, audited.room);
+            audit.write(record, audited.room);
         }
     }
 
@@ -240,7 +194,7 @@ impl Decisions {
         caller: Option<&Caller>,
         audited: Option<Audited>,
     ) {
-        let outcome = DecisionOutcome::Unknown;
+        let outcome = AuditOutcome::Unknown;
         let decision = Decision::at_once(method, About::Unknown(kind), caller, outcome);
         self.ended(&decision, audited);
     }
@@ -250,7 +204,7 @@ impl Decisions {
         &self,
         method: Method,
         caller: Option<&Caller>,
-        outcome: DecisionOutcome,
+        outcome: AuditOutcome,
         cause: Cause<'_>,
     ) {
         let decision = Decision {
@@ -278,7 +232,7 @@ impl Decisions {
             About::Unknown(kind) if decision.is_call => self.metrics.unknown_call(kind.name()),
             About::Request | About::Served(_) | About::Unknown(_) => {}
         }
-        if decision.outcome == DecisionOutcome::Denied {
+        if decision.outcome == AuditOutcome::Denied {
             // A function that needs more scopes denies the call without a requirement of the guard.
             let requirement = decision.cause.denied.map_or("scope", Denied::kind);
             self.metrics.denial(requirement);
@@ -351,7 +305,7 @@ impl Decisions {
         let now = self.clock.uptime();
         let throttle = match decision.caller {
             None => Some(&self.anonymous),
-            Some(_) if decision.outcome == DecisionOutcome::Limited => Some(&self.limited),
+            Some(_) if decision.outcome == AuditOutcome::Limited => Some(&self.limited),
             // Lines of a caller with a token are not throttled, because the operator can identify
             // and block the caller.
             Some(_) => None,
@@ -375,7 +329,7 @@ impl Decisions {
             duration = ?self.duration(decision),
             request = decision.cause.request.map(tracing::field::display),
             calls,
-            fact = (decision.outcome == DecisionOutcome::Limited).then_some("limit_hit"),
+            fact = (decision.outcome == AuditOutcome::Limited).then_some("limit_hit"),
             "{outcome}"
         );
     }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::NoRoom;
+use crate::audit::{AuditOutcome, NoRoom};
 use crate::guard::Denied;
 use crate::identity::{Acting, Caller, Org};
 use crate::primitive::{Asking, Failure, Fault, List, Outcome, Output, Reference, Served};
 
 use super::audited::Audited;
 use super::calls::Full;
-use super::decisions::{About, Cause, Decision, DecisionOutcome, Decisions};
+use super::decisions::{About, Cause, Decision, Decisions};
 use super::method::Method;
 use super::rates::Limited;
 
@@ -130,7 +130,7 @@ impl Record {
         match audit.reserve().await {
             Ok(room) => audited.room = Some(room),
             Err(no_room) => {
-                self.fail("the audit log has no room", Reference::new());
+                self.fail("the audit log has no room");
                 return Err(no_room);
             }
         }
@@ -142,29 +142,26 @@ impl Record {
     pub(super) fn end(&mut self, outcome: Outcome) -> Result<Output, Ended> {
         let failure = match outcome {
             Ok(output) => {
-                self.close(DecisionOutcome::Allowed);
+                self.close(AuditOutcome::Allowed);
                 return Ok(output);
             }
             Err(failure) => failure,
         };
         Err(match failure {
             Failure::Arguments(text) => {
-                self.report(
-                    DecisionOutcome::Invalid,
-                    "the arguments do not fit the schema",
-                );
+                self.report(AuditOutcome::Invalid, "the arguments do not fit the schema");
                 Ended::Arguments(text)
             }
             // A call that runs a function never ends with this outcome.
             Failure::Allowed => {
                 let request = Reference::new();
-                self.fail(INTERNAL, request);
+                self.report_as(AuditOutcome::Failed, INTERNAL, request);
                 Ended::Error(request.text())
             }
             Failure::Asking(asking) => {
                 match asking.has_changed {
-                    true => self.report(DecisionOutcome::Asked, CHANGED),
-                    false => self.close(DecisionOutcome::Asked),
+                    true => self.report(AuditOutcome::Asked, CHANGED),
+                    false => self.close(AuditOutcome::Asked),
                 }
                 Ended::Asking(asking)
             }
@@ -177,13 +174,13 @@ impl Record {
                     Ok(scopes) => {
                         // The scopes are not logged, because the function may have taken them from its arguments.
                         let reason = "scope that the function needs";
-                        self.report(DecisionOutcome::Denied, reason);
+                        self.report(AuditOutcome::Denied, reason);
                         return Err(Ended::NeedsScopes(scopes));
                     }
                     Err(error) => error,
                 };
                 if let Some(text) = error.as_declined() {
-                    self.report(DecisionOutcome::Declined, text);
+                    self.report(AuditOutcome::Declined, text);
                     return Err(Ended::Error(text.to_owned()));
                 }
                 let request = Reference::new();
@@ -192,22 +189,17 @@ impl Record {
                 } else {
                     "the function's own error"
                 };
-                self.fail(reason, request);
+                self.report_as(AuditOutcome::Failed, reason, request);
                 let name = self.served.as_ref().map(|served| served.log_name());
                 Ended::Error(error.into_text(name.unwrap_or_default(), request))
             }
             Failure::Fault(request, fault) => {
                 let outcome = match fault {
-                    Fault::Panicked => DecisionOutcome::Panicked,
-                    Fault::Stopped => DecisionOutcome::Cancelled,
-                    Fault::TimedOut => DecisionOutcome::TimedOut,
+                    Fault::Panicked => AuditOutcome::Panicked,
+                    Fault::Stopped => AuditOutcome::Cancelled,
+                    Fault::TimedOut => AuditOutcome::TimedOut,
                 };
-                let cause = Cause {
-                    reason: Some(INTERNAL),
-                    request: Some(request),
-                    ..Cause::default()
-                };
-                self.ended(outcome, cause);
+                self.report_as(outcome, INTERNAL, request);
                 Ended::Fault(request.text())
             }
             Failure::NoThread => {
@@ -219,7 +211,7 @@ impl Record {
             }
             Failure::Rules(text) => {
                 self.report(
-                    DecisionOutcome::Invalid,
+                    AuditOutcome::Invalid,
                     "validation error: the arguments break rules",
                 );
                 Ended::Arguments(text)
@@ -228,7 +220,7 @@ impl Record {
     }
 
     /// Ends a call with an outcome that needs no attention.
-    pub(super) fn close(&mut self, outcome: DecisionOutcome) {
+    pub(super) fn close(&mut self, outcome: AuditOutcome) {
         self.ended(outcome, Cause::default());
     }
 
@@ -239,7 +231,7 @@ impl Record {
             request: Some(Reference::new()),
             ..Cause::of_denial(denied, &reason)
         };
-        self.ended(DecisionOutcome::Denied, cause);
+        self.ended(AuditOutcome::Denied, cause);
     }
 
     /// Ends a call with the limit that refused it.
@@ -254,17 +246,12 @@ impl Record {
 
     /// Ends a call whose decision needs data that cannot be looked up now.
     pub(super) fn unavailable(&mut self, reason: &str) {
-        self.report(DecisionOutcome::Unavailable, reason);
+        self.report(AuditOutcome::Unavailable, reason);
     }
 
     /// Ends a call with its failure.
-    pub(super) fn fail(&mut self, reason: &str, request: Reference) {
-        let cause = Cause {
-            reason: Some(reason),
-            request: Some(request),
-            ..Cause::default()
-        };
-        self.ended(DecisionOutcome::Failed, cause);
+    pub(super) fn fail(&mut self, reason: &str) {
+        self.report(AuditOutcome::Failed, reason);
     }
 
     /// Discards the record of a decision that the server makes again, so that the request has only one record.
@@ -273,10 +260,15 @@ impl Record {
     }
 
     /// Ends a call with a reason and a new error id.
-    fn report(&mut self, outcome: DecisionOutcome, reason: &str) {
+    fn report(&mut self, outcome: AuditOutcome, reason: &str) {
+        self.report_as(outcome, reason, Reference::new());
+    }
+
+    /// Ends a call with a reason and the error id that the client gets.
+    fn report_as(&mut self, outcome: AuditOutcome, reason: &str, request: Reference) {
         let cause = Cause {
             reason: Some(reason),
-            request: Some(Reference::new()),
+            request: Some(request),
             ..Cause::default()
         };
         self.ended(outcome, cause);
@@ -289,10 +281,10 @@ impl Record {
             request: Some(Reference::new()),
             ..Cause::default()
         };
-        self.ended(DecisionOutcome::Limited, cause);
+        self.ended(AuditOutcome::Limited, cause);
     }
 
-    fn ended(&mut self, outcome: DecisionOutcome, cause: Cause<'_>) {
+    fn ended(&mut self, outcome: AuditOutcome, cause: Cause<'_>) {
         self.closed = true;
         let audited = self.audited.take();
         let decision = Decision {
@@ -317,7 +309,7 @@ const CHANGED: &str = "the function asked another question than before; the text
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.closed {
-            self.close(DecisionOutcome::Cancelled);
+            self.close(AuditOutcome::Cancelled);
         }
     }
 }

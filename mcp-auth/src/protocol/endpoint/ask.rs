@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use crate::identity::{Caller, Org, Unavailable, UrlOrg};
 use crate::primitive::{
-    Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, GivenCode, Reference, Served,
+    Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, GivenCode, Served,
 };
 
 use super::super::confirmation_code;
@@ -162,7 +162,7 @@ impl Endpoint {
         match self.record_use(&state, request, record).await? {
             true => Ok(()),
             false => {
-                record.fail("the confirmation was used before", Reference::new());
+                record.fail("the confirmation was used before");
                 Err(RpcError::InvalidParams(USED_STATE).into())
             }
         }
@@ -180,13 +180,13 @@ impl Endpoint {
             Ok(Use::First) => Ok(true),
             Ok(Use::UsedBefore) => Ok(false),
             Ok(Use::TooMany) => {
-                record.fail("the caller confirms too often", Reference::new());
+                record.fail("the caller confirms too often");
                 let text = TOO_OFTEN.to_owned();
                 let retry_after = 60;
                 Err(RpcError::Limited { text, retry_after }.into())
             }
             Err(unavailable) => {
-                record.fail("the store of confirmations failed", Reference::new());
+                record.fail("the store of confirmations failed");
                 Err(RefusedMessage::Unavailable(unavailable).into())
             }
         }

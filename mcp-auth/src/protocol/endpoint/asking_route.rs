@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::primitive::{Asking, Failure, Outcome, Output, Reference};
+use crate::primitive::{Asking, Failure, Outcome, Output};
 
 use super::super::era::Era;
 use super::super::record::{Ended, Record};
@@ -64,7 +64,7 @@ impl AskingRoute {
         };
         match (unasked, outcome) {
             (Some(unasked), Err(Failure::Asking(asking))) => {
-                record.fail(unasked.reason(), Reference::new());
+                record.fail(unasked.reason());
                 Err(Ended::Asking(asking))
             }
             (_, outcome) => record.end(outcome),

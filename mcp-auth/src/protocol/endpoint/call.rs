@@ -7,9 +7,7 @@ use bytestring::ByteString;
 
 use crate::guard::{self, Authorized, Guard, NotAuthorized, decide, needing_scopes};
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Unavailable, UrlOrg};
-use crate::primitive::{
-    CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
-};
+use crate::primitive::{CallEnvironment, Concurrency, Input, Output, Served, Suggestions, Wanted};
 
 use super::super::confirmation_code;
 use super::super::decisions::NO_ORGANIZATION;
@@ -98,14 +96,14 @@ impl Endpoint {
         if let Input::Arguments(written) = &mut input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
             if let Err(mismatch) = checked {
-                record.fail("a header differs from its argument", Reference::new());
+                record.fail("a header differs from its argument");
                 return Err(mismatch.into());
             }
             if tool.takes_code() {
                 match confirmation_code::taken(written) {
                     Ok(taken) => (*written, code) = (taken.arguments, taken.code),
                     Err(invalid) => {
-                        record.fail("the confirmation code is not valid", Reference::new());
+                        record.fail("the confirmation code is not valid");
                         return Ok(self.results.failure(request.id, era, &invalid.to_string()));
                     }
                 }
@@ -126,11 +124,11 @@ impl Endpoint {
         );
         let dialogue = self.dialogue(request, tool, origin, code.as_deref());
         let mut dialogue = dialogue.inspect_err(|_| {
-            record.fail("the request state is not valid", Reference::new());
+            record.fail("the request state is not valid");
         })?;
         let is_retry = dialogue.continues();
         let as_task = Self::runs_as_task(request, caller, tool, target).inspect_err(|_| {
-            record.fail("the client has no tasks", Reference::new());
+            record.fail("the client has no tasks");
         })?;
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
         // a running call, not even for a moment.
@@ -166,7 +164,7 @@ impl Endpoint {
             true => Wanted::default(),
             false => self
                 .wanted(tool, caller, request)
-                .inspect_err(|_| record.fail(NOT_VALID, Reference::new()))?,
+                .inspect_err(|_| record.fail(NOT_VALID))?,
         };
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));

@@ -1,11 +1,12 @@
 //! The responses to denied requests.
 
+use crate::audit::AuditOutcome;
 use crate::guard::{Denied, NotAuthorized};
 use crate::identity::{Caller, Org};
 use crate::primitive::Suggestions;
 
 use super::super::challenge::{Challenge, Challenger};
-use super::super::decisions::{Cause, DecisionOutcome, UNDECIDED};
+use super::super::decisions::{Cause, UNDECIDED};
 use super::super::envelope::Message;
 use super::super::error::RpcError;
 use super::super::method::Method;
@@ -30,7 +31,7 @@ impl Endpoint {
             Method::of(&message.method),
             Cause::of_denial(&denied, &reason),
         );
-        let outcome = DecisionOutcome::Denied;
+        let outcome = AuditOutcome::Denied;
         self.decisions.refused(method, Some(caller), outcome, cause);
         let challenge = self.challenge(&denied, (caller, None), challenger);
         match (challenge, message.id) {
@@ -54,7 +55,7 @@ impl Endpoint {
     ) -> Result<Response, Stopped> {
         let denied = match refusal {
             NotAuthorized::Unauthenticated => {
-                record.close(DecisionOutcome::Unauthenticated);
+                record.close(AuditOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {

@@ -1,12 +1,13 @@
 //! Lists tools, prompts, resources and resource templates. A list has the entries that the caller may
 //! use, and the entries that the caller could use with a new token.
 
+use crate::audit::AuditOutcome;
 use crate::guard::{self, Visibility, Visible};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::primitive::List;
 
 use super::super::cursor::Paged;
-use super::super::decisions::{DecisionOutcome, UNDECIDED};
+use super::super::decisions::UNDECIDED;
 use super::super::era::{Era, Header, WITH_ICONS};
 use super::super::error::RpcError;
 use super::super::lists::Key;
@@ -69,7 +70,7 @@ impl Endpoint {
         let visible = self.visible(list, caller, request.url_org).await;
         if let Some(record) = &mut record {
             match &visible {
-                Ok(_) => record.close(DecisionOutcome::Allowed),
+                Ok(_) => record.close(AuditOutcome::Allowed),
                 Err(_) => record.unavailable(UNDECIDED),
             }
         }

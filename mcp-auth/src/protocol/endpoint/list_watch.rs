@@ -51,8 +51,8 @@ impl ListWatch {
     ) -> ChangedLists {
         let mut changed = ChangedLists::default();
         let now = endpoint.config.clock.uptime();
-        let last = self.compared.unwrap_or(now);
-        let is_due = self.compared.is_none() || now.saturating_sub(last) >= COMPARE_INTERVAL;
+        let compared = self.compared;
+        let is_due = compared.is_none_or(|last| now.saturating_sub(last) >= COMPARE_INTERVAL);
         if self.lists.is_empty() || !is_due {
             return changed;
         }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+use crate::audit::AuditOutcome;
 use crate::guard::NotAuthorized;
 use crate::identity::{Acting, Caller, Unavailable, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{
-    CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome, Reference,
-};
+use crate::primitive::{CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome};
 
-use super::super::decisions::{DecisionOutcome, UNDECIDED};
+use super::super::decisions::UNDECIDED;
 use super::super::error::RpcError;
 use super::super::method::Method;
 use super::super::rates::{Counting, Limited};
@@ -226,7 +225,7 @@ impl Endpoint {
                 return Ok(false);
             }
             Err(NotAuthorized::Unauthenticated) => {
-                record.close(DecisionOutcome::Unauthenticated);
+                record.close(AuditOutcome::Unauthenticated);
                 return Ok(false);
             }
         };
@@ -235,11 +234,11 @@ impl Endpoint {
         if let Some(org) = org
             && reader.org.as_deref() != Some(org.id())
         {
-            record.fail("the caller has changed the organization", Reference::new());
+            record.fail("the caller has changed the organization");
             return Ok(false);
         }
         if served.access_rule().rule.is_none() {
-            record.close(DecisionOutcome::Allowed);
+            record.close(AuditOutcome::Allowed);
             return Ok(true);
         }
         if cost == Cost::Counts {
@@ -277,7 +276,7 @@ impl Endpoint {
 fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
     let failure = match outcome {
         Err(Failure::Allowed) => {
-            record.close(DecisionOutcome::Allowed);
+            record.close(AuditOutcome::Allowed);
             return Ok(true);
         }
         // The function of the resource itself never runs.

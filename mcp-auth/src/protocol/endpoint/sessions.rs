@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::audit::AuditOutcome;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ClientAbilities, List, LogLevel, Reference};
+use crate::primitive::{ClientAbilities, List, LogLevel};
 
 use super::super::challenge::Challenger;
-use super::super::decisions::{DecisionOutcome, Kind, UNDECIDED};
+use super::super::decisions::{Kind, UNDECIDED};
 use super::super::envelope::{MOST_PARSED, Message};
 use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
@@ -264,7 +265,7 @@ impl Endpoint {
         match decision {
             Ok(_) => {}
             Err(NotAuthorized::Unauthenticated) => {
-                record.close(DecisionOutcome::Unauthenticated);
+                record.close(AuditOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             Err(NotAuthorized::Denied(denied)) => {
@@ -309,15 +310,15 @@ impl Endpoint {
         let memory = || self.config.streams.memory(request.party).ok();
         match session.session().subscribe(org.as_ref(), &uri, memory) {
             Ok(()) => {
-                record.close(DecisionOutcome::Allowed);
+                record.close(AuditOutcome::Allowed);
                 Ok(Results::empty(request.id))
             }
             Err(TooManySubscriptions::NoMemory) => {
-                record.fail("subscriptions take too much memory", Reference::new());
+                record.fail("subscriptions take too much memory");
                 Err(RefusedMessage::Subscriptions.into())
             }
             Err(TooManySubscriptions::OfSession) => {
-                record.fail("the session has too many subscriptions", Reference::new());
+                record.fail("the session has too many subscriptions");
                 Err(RpcError::InvalidParams(TOO_MANY_SUBSCRIPTIONS).into())
             }
         }

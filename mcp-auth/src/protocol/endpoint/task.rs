@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::audit::AuditOutcome;
 use crate::guard::{Authorized, NotAuthorized};
 use crate::identity::{Acting, Caller, UrlOrg, parse_object};
 use crate::primitive::{
-    CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
+    CallEnvironment, Concurrency, Dialogue, Input, Served, TaskSupport, Wanted,
 };
 
 use super::super::audited::Audited;
-use super::super::decisions::{Cause, DecisionOutcome, Kind, NO_ORGANIZATION, UNDECIDED};
+use super::super::decisions::{Cause, Kind, NO_ORGANIZATION, UNDECIDED};
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::method::Method;
@@ -119,7 +120,7 @@ impl Endpoint {
             let task = self.find_task(caller, (url_org, id), method, trace_id.clone());
             let mut task = task.await?;
             if self.fail_if_abandoned(&mut task).await? {
-                task.log.close(DecisionOutcome::Allowed);
+                task.log.close(AuditOutcome::Allowed);
                 return Ok(task);
             }
             task.log.repeat();
@@ -146,7 +147,7 @@ impl Endpoint {
                 continue;
             }
             let is_done = if !task.record.answer(answers.clone()) {
-                task.log.close(DecisionOutcome::Allowed);
+                task.log.close(AuditOutcome::Allowed);
                 true
             } else if task.record.has_all_answers() {
                 self.continue_task(caller, request, task).await?
@@ -173,7 +174,7 @@ impl Endpoint {
             let found = self.find_task(caller, (request.url_org, &id), method, trace_id.clone());
             let mut task = found.await?;
             let is_done = if task.record.is_final() {
-                task.log.close(DecisionOutcome::Allowed);
+                task.log.close(AuditOutcome::Allowed);
                 true
             } else {
                 task.record.state = TaskState::Cancelled;
@@ -211,7 +212,7 @@ impl Endpoint {
             party: request.party,
         };
         self.rates.take(counting).await.map_err(|refused| {
-            let (outcome, reason) = (DecisionOutcome::Limited, refused.reason());
+            let (outcome, reason) = (AuditOutcome::Limited, refused.reason());
             let cause = Cause::of_limit(refused, &reason);
             self.decisions.refused(method, Some(caller), outcome, cause);
             limited(refused)
@@ -275,7 +276,7 @@ impl Endpoint {
             RefusedMessage::Unavailable(unavailable)
         })?;
         if stored.owner != owner(caller, bound_org.as_ref().or(org), url_org) {
-            log.fail("the task belongs to another organization", Reference::new());
+            log.fail("the task belongs to another organization");
             return Err(unknown());
         }
         let proof = match self.decide(served.guard(), Some(caller), Ok(&acting)) {
@@ -285,7 +286,7 @@ impl Endpoint {
                 return Err(unknown());
             }
             Err(NotAuthorized::Unauthenticated) => {
-                log.fail("the guard needs a token", Reference::new());
+                log.fail("the guard needs a token");
                 return Err(unknown());
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
@@ -323,7 +324,7 @@ impl Endpoint {
         let next = next.ok_or_else(|| RpcError::Failed(NOT_STORED.to_owned()))?;
         let is_stored = self.config.tasks.replace(next.clone()).await;
         let is_stored = is_stored.map_err(|unavailable| {
-            task.log.fail(STORE_FAILED, Reference::new());
+            task.log.fail(STORE_FAILED);
             RefusedMessage::Unavailable(unavailable)
         })?;
         task.stored = next;
@@ -335,7 +336,7 @@ impl Endpoint {
     async fn change_and_close(&self, mut task: FoundTask) -> Result<bool, Stopped> {
         let is_stored = self.change_task(&mut task).await?;
         match is_stored {
-            true => task.log.close(DecisionOutcome::Allowed),
+            true => task.log.close(AuditOutcome::Allowed),
             false => task.log.repeat(),
         }
         Ok(is_stored)
