@@ -85,7 +85,7 @@ pub enum DirectoryProblem {
     /// A name has a character that is not allowed in an id, or it already starts with the prefix of
     /// an id.
     #[error(
-        "{table}.{name}: a name is letters, digits, `_` and `-`, without the prefix `{prefix}`"
+        "{table}.{name}: a name consists of letters, digits, `_` and `-`, and must not begin with `{prefix}`"
     )]
     Name {
         /// `roles`, `users`, `organizations` or `machines`.
@@ -104,7 +104,7 @@ pub enum DirectoryProblem {
         permission: String,
     },
     /// A scope is empty, contains a space or a quotation mark, or is one of Clerk's own scopes.
-    #[error("scopes: `{scope}` is not a valid name of a scope, or it is one of Clerk's own scopes")]
+    #[error("scopes: `{scope}` is not a valid scope name, or is one of Clerk's own scopes")]
     Scope {
         /// The scope as written.
         scope: String,
@@ -112,7 +112,7 @@ pub enum DirectoryProblem {
     /// A plan or feature is not a slug. A slug has no prefix `org:` or `user:`, because the table
     /// names the owner of the plan or feature.
     #[error(
-        "{table}.{name}.{key}: `{slug}` is not a slug: letters, digits, `_` and `-`, without `org:` or `user:`"
+        "{table}.{name}.{key}: `{slug}` is not a slug; a slug consists of letters, digits, `_` and `-`, and has no prefix `org:` or `user:`"
     )]
     Slug {
         /// `users` or `organizations`.

@@ -117,7 +117,7 @@ pub(crate) enum TokenError {
     #[error("the authorized party is not accepted")]
     AuthorizedParty,
     /// The header's class (`cat`) belongs to another kind of token.
-    #[error("the token is of another class")]
+    #[error("the class (`cat`) of the token is not accepted")]
     Class,
     /// The OAuth client is not on the list.
     #[error("the client is not accepted")]
@@ -126,7 +126,7 @@ pub(crate) enum TokenError {
     #[error("the claims can't be decoded")]
     Claims,
     /// The header names extensions (`crit`). The server supports no extension.
-    #[error("the header demands an extension")]
+    #[error("the header requires an extension (`crit`)")]
     CriticalHeader,
     /// The key belongs to a local emulator, and the server does not accept emulators.
     #[error("the key belongs to a local emulator")]

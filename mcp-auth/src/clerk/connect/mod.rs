@@ -83,7 +83,7 @@ pub(crate) enum ConnectError {
     #[error("no HTTPS client could be created; are CA certificates installed?")]
     Client(#[source] OutgoingError),
     /// The issuer of the policy is not the Frontend API.
-    #[error("the accepted issuer is not the Frontend API")]
+    #[error("the accepted issuer is not the URL of the Frontend API")]
     Issuer,
     /// The public key cannot be read.
     #[error("the public key can't be used")]

@@ -285,7 +285,7 @@ struct Description {
 
 /// A member of the response is missing or has an unexpected form.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` in the response is not as expected")]
+#[error("the member `{0}` of the response is missing or has an unexpected form")]
 struct Unexpected(&'static str);
 
 fn present(value: Option<Value>) -> Option<Value> {

@@ -95,7 +95,7 @@ pub(super) enum Broken {
     TooShort(u64),
     #[error("must be at least {0}")]
     TooSmall(Number),
-    #[error("has a schema that is not a schema of forms")]
+    #[error("has a schema that is not allowed in a form")]
     Unsupported,
 }
 
