@@ -211,8 +211,8 @@ impl DirectoryProblem {
     }
 }
 
-/// The offset of a key. If `value` is given, the offset of the value: of the text itself, or of the last equal member
-/// of a list.
+/// The offset of a key. If `value` is given, the offset of the key's value. If the value of the key is a list, the
+/// offset of the last member that equals `value`.
 fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
     let (first, rest) = keys.split_first()?;
     let mut entries = table.iter();
