@@ -19,7 +19,7 @@ pub(crate) enum AuthError {
     /// The identity provider refuses the server's key: 500.
     #[error("the server is not configured to verify tokens of this kind")]
     Misconfigured,
-    /// The token is new, and the budget for new opaque tokens is used up: 503.
+    /// The token is opaque and new, and the budget for new opaque tokens is used up: 503.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// The token cannot be verified now: 503.
@@ -94,8 +94,8 @@ pub(crate) struct Unavailable {
 /// The reason why a token is refused. Each variant is one rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TokenError {
-    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens that
-    /// are as old as this token.
+    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens
+    /// issued before a certain time, this token among them.
     #[error("the access is revoked at this server")]
     AccessRevoked,
     /// `alg` is not an RSA signature (`none`, `HS256`, `ES256` …).
