@@ -240,7 +240,8 @@ pub(super) fn compared(left: &Number, right: &Number) -> Ordering {
     }
 }
 
-/// Returns a whole number of at most 65 bits.
+/// Returns the number as an integer. `None` if the number has a fraction, or does not fit into 65
+/// bits.
 fn whole(number: &Number) -> Option<i128> {
     if let Some(number) = number.as_i64() {
         return Some(number.into());
