@@ -32,13 +32,13 @@ pub(crate) struct Streams {
     pub(super) authenticator: Arc<Authenticator>,
     /// Cancelled when the server stops.
     pub(super) stopping: CancellationToken,
-    /// The streams of each principal, each user and each network.
+    /// Counts the open streams of each principal, each user and each network.
     callers: Arc<Calls>,
-    /// All streams.
+    /// Counts all open streams.
     all: Arc<Pool>,
-    /// The memory of subscribed URIs, in bytes.
+    /// Counts the memory of subscribed URIs, in bytes.
     uris: Arc<Pool>,
-    /// The streams that may ask the identity provider at the same time.
+    /// Limits how many streams may ask the identity provider at the same time.
     questions: Semaphore,
     refusals: LogThrottle,
     clock: Arc<dyn Clock>,
