@@ -132,7 +132,7 @@ pub enum McpServerError {
 pub enum MintError {
     /// A feature or plan has no slug, or its owner is neither `org` nor `user`.
     #[error(
-        "`{slug}` is not a {what}: write `org:slug`, `user:slug`, or `slug` alone, of letters, digits, `_` and `-`"
+        "`{slug}` is not a {what}; write `org:slug`, `user:slug` or `slug`, with a slug of letters, digits, `_` and `-`"
     )]
     Slug {
         /// `feature` or `plan`.
@@ -141,7 +141,7 @@ pub enum MintError {
         slug: String,
     },
     /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
-    #[error("the claims are not the claims of an OAuth access token")]
+    #[error("these claims do not make an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
     #[error("`{field}` does not apply to a token of kind `{kind}`")]
@@ -193,7 +193,7 @@ pub enum MintError {
     },
     /// A member has a permission that a session token cannot contain.
     #[error(
-        "a session token cannot carry `{permission}`: it is not of the form `org:<feature>:<action>`"
+        "a session token cannot contain the permission `{permission}`, because the permission does not have the form `org:<feature>:<action>`"
     )]
     Permission {
         /// The permission.

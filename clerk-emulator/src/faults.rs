@@ -132,7 +132,8 @@ impl Faults {
         }
     }
 
-    /// Replaces the failure of the JWKS and the Backend API, if there is one.
+    /// Replaces the failure that applies to the JWKS and to the Backend API. `None` ends this
+    /// failure.
     pub(crate) fn set_failure(&self, failure: Option<Failure>) {
         let mut state = self.lock();
         let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Failure(_));
@@ -144,7 +145,7 @@ impl Faults {
             .extend(effect.map(|effect| Fault { path, effect }));
     }
 
-    /// Replaces the latency of the JWKS and the Backend API.
+    /// Replaces the latency that applies to the JWKS and to the Backend API.
     pub(crate) fn set_latency(&self, latency: Duration) {
         let mut state = self.lock();
         let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Latency(_));

@@ -91,7 +91,8 @@ impl SigningKey {
         })
     }
 
-    /// A key from a state file. `None` if no emulator generated the key.
+    /// A key from a state file. `None` unless the key is an RSA key of 2048 bits, with an id that
+    /// an emulator gives.
     pub(crate) fn from_stored(kid: String, pkcs8: &[u8]) -> Option<Self> {
         let pair = rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
         // Clerk's SDKs import RSA-2048 only.

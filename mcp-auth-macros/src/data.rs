@@ -245,7 +245,8 @@ fn has_self(ty: &Type) -> bool {
     among(ty.to_token_stream())
 }
 
-/// Returns true if serde would ignore unknown fields, but supports an attribute that refuses unknown fields.
+/// Returns true if `deny_unknown_fields` must be added: serde supports this attribute for the item, and
+/// would ignore unknown fields without it.
 fn refuses_unknown(item: &DeriveInput) -> bool {
     let named = match &item.data {
         Data::Struct(data) => matches!(data.fields, Fields::Named(_)),
@@ -337,7 +338,8 @@ fn check_rules(data: &mut Data, errors: &mut Errors) {
     }
 }
 
-/// Returns true if a member is left out instead of written as `null`. Its schema then needs no `null`.
+/// Returns true if a member that is `None` is left out, not written as `null`. The schema of the
+/// member then needs no `null`.
 // #[serde(skip_serializing_if = "Option::is_none")] next: Option<u32>
 fn leaves_out_none(field: &Field) -> bool {
     // `Some(None)` is written as `null`.

@@ -21,7 +21,8 @@ use crate::{
     types::{item_of, option_of},
 };
 
-/// A keyword that is stricter than its rule, so that it must not be in the schema.
+/// A keyword that schemars would derive from a rule, and that is stricter than the rule. The
+/// keyword must not be in the schema.
 #[derive(Debug)]
 pub(crate) struct SuppressedKeyword {
     /// The number of lists around the rule.

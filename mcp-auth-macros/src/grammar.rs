@@ -127,8 +127,9 @@ pub(crate) fn rate(text: &str) -> CheckResult {
     among("what follows `per` in `rate`", &WHOM, whom)
 }
 
-/// Checks the name of a tool: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits 128 characters and `.`, but
-/// claude.ai hides all tools of a server that has a tool with such a name, and OpenAI refuses the request.
+/// Checks the name of a tool, a prompt or a resource: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits
+/// 128 characters and `.`, but claude.ai hides all tools of a server that has a tool with such a name, and OpenAI
+/// refuses a request with such a tool.
 pub(crate) fn primitive_name(primitive: Primitive, text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let what = format!("a {primitive}'s name");

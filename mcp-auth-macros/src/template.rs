@@ -178,7 +178,7 @@ impl<'a> Expression<'a> {
     }
 
     /// Returns true if this expression begins with a separator that ends the value of the variable directly before it.
-    /// `reserved` is true if this variable is reserved.
+    /// `reserved` is true if that earlier variable is reserved.
     fn begins_apart(&self, reserved: bool) -> bool {
         match self.operator {
             None | Some('+') => false,

@@ -13,7 +13,8 @@ pub(crate) trait Clock: Debug + Send + Sync {
     /// Returns the time since an arbitrary start. The uptime never goes back, even when the time of day is corrected.
     fn uptime(&self) -> Duration;
 
-    /// Returns how long a task that waits for a time may sleep before it reads the clock again.
+    /// Returns the longest time for which a task that waits may sleep before the task reads the
+    /// clock again.
     fn tick(&self) -> Duration {
         Duration::from_secs(5)
     }

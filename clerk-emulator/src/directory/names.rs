@@ -2,7 +2,8 @@
 
 use std::borrow::Borrow;
 
-/// The full id for a name or a full id. A name never starts with the prefix of an id, so the result is unambiguous.
+/// The full id. The argument is a name, or already the full id. A name never starts with the prefix of an id, so
+/// the result is unambiguous.
 pub(super) fn full_id(prefix: &str, name_or_id: &str) -> String {
     format!("{prefix}{}", short_name(prefix, name_or_id))
 }

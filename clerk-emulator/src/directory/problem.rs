@@ -85,7 +85,7 @@ pub enum DirectoryProblem {
     /// A name has a character that is not allowed in an id, or it already starts with the prefix of
     /// an id.
     #[error(
-        "{table}.{name}: a name is letters, digits, `_` and `-`, without the prefix `{prefix}`"
+        "{table}.{name}: a name consists of letters, digits, `_` and `-`, and must not begin with `{prefix}`"
     )]
     Name {
         /// `roles`, `users`, `organizations` or `machines`.
@@ -104,7 +104,7 @@ pub enum DirectoryProblem {
         permission: String,
     },
     /// A scope is empty, contains a space or a quotation mark, or is one of Clerk's own scopes.
-    #[error("scopes: `{scope}` is not a valid name of a scope, or it is one of Clerk's own scopes")]
+    #[error("scopes: `{scope}` is not a valid scope name, or is one of Clerk's own scopes")]
     Scope {
         /// The scope as written.
         scope: String,
@@ -112,7 +112,7 @@ pub enum DirectoryProblem {
     /// A plan or feature is not a slug. A slug has no prefix `org:` or `user:`, because the table
     /// names the owner of the plan or feature.
     #[error(
-        "{table}.{name}.{key}: `{slug}` is not a slug: letters, digits, `_` and `-`, without `org:` or `user:`"
+        "{table}.{name}.{key}: `{slug}` is not a slug; a slug consists of letters, digits, `_` and `-`, and has no prefix `org:` or `user:`"
     )]
     Slug {
         /// `users` or `organizations`.
@@ -211,8 +211,8 @@ impl DirectoryProblem {
     }
 }
 
-/// The offset of a key. If `value` is given, the offset of the value: of the text itself, or of the last equal member
-/// of a list.
+/// The offset of a key. If `value` is given, the offset of the key's value. If the value of the key is a list, the
+/// offset of the last member that equals `value`.
 fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
     let (first, rest) = keys.split_first()?;
     let mut entries = table.iter();

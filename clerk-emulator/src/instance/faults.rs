@@ -8,9 +8,9 @@ use crate::instance::Instance;
 
 impl Instance {
     /// Adds a fault. A fault without [a path](Fault::at) applies to every request for the JWKS and
-    /// to the Backend API. It does not apply to discovery documents, to `/oauth`, or to calls of
-    /// methods in process. An instance has at most 100 faults: adding another fault removes the
-    /// oldest.
+    /// to every request to the Backend API. It does not apply to discovery documents, to `/oauth`,
+    /// or to calls of methods in process. An instance has at most 100 faults: adding another fault
+    /// removes the oldest.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
@@ -41,9 +41,9 @@ impl Instance {
         self.shared.faults.set_clock_offset(seconds);
     }
 
-    /// Answers every request for the JWKS and to the Backend API with this HTTP status. `None` ends these failures. A
-    /// number that is not a status (below 100 or above 999) is replaced by 500. To let only some of these requests
-    /// fail, use [`add_fault`](Self::add_fault).
+    /// Answers every request for the JWKS, and every request to the Backend API, with this HTTP status. `None` ends
+    /// these failures. A number that is not a status (below 100 or above 999) is replaced by 500. To let only some of
+    /// these requests fail, use [`add_fault`](Self::add_fault).
     pub fn fail_with(&self, status: Option<u16>) {
         let failure = status.map(|status| Failure {
             status,
@@ -52,8 +52,8 @@ impl Instance {
         self.shared.faults.set_failure(failure);
     }
 
-    /// Answers every request for the JWKS and to the Backend API with 429 and `Retry-After`.
-    /// [`fail_with(None)`](Self::fail_with) ends these responses.
+    /// Answers every request for the JWKS, and every request to the Backend API, with 429 and
+    /// `Retry-After`. [`fail_with(None)`](Self::fail_with) ends these responses.
     pub fn throttle(&self, retry_after: u64) {
         self.shared.faults.set_failure(Some(Failure {
             status: 429,
@@ -61,7 +61,8 @@ impl Instance {
         }));
     }
 
-    /// Delays the response to every request for the JWKS and to the Backend API. A latency of zero ends the delay.
+    /// Delays the response to every request for the JWKS and to every request to the Backend API. A latency of
+    /// zero ends the delay.
     pub fn latency(&self, latency: Duration) {
         self.shared.faults.set_latency(latency);
     }

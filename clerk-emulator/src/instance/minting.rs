@@ -10,8 +10,8 @@ use crate::mint;
 use crate::request::{TokenFormat, TokenKind, TokenRequest};
 
 impl Instance {
-    /// Mints a token as if the time were `now`, in Unix seconds: a JWT (RFC 7519, signed with
-    /// RS256), or an opaque token that this instance stores.
+    /// Mints a token: a JWT (RFC 7519, signed with RS256), or an opaque token that this instance
+    /// stores. The token is minted as if the time were `now`, in Unix seconds.
     ///
     /// [`TokenRequest::expires_in`] decides whether the token has expired at `now`. A banned or locked user gets a
     /// token too, as if the token had been issued before the ban.

@@ -336,7 +336,7 @@ impl Instance {
         self.read().settings.clone()
     }
 
-    /// The issuer of every token, the Frontend API URL.
+    /// The issuer of every token. It is the Frontend API URL.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer

@@ -9,8 +9,8 @@ use crate::instance::Instance;
 use crate::oauth::{Context, OAuth};
 
 impl Instance {
-    /// The object that the Backend API returns for an OAuth access token, JWT or opaque, as if the time were `now`.
-    /// `None` if this instance did not issue the token.
+    /// The object that the Backend API would return at the time `now` for an OAuth access token. The token may be a
+    /// JWT or opaque. `None` if this instance did not issue the token.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};

@@ -78,8 +78,9 @@ pub(crate) struct Grant {
     pub(crate) scopes: Vec<String>,
     /// The resources that the client requested with `resource`. A token request can request only these resources.
     pub(crate) resources: Vec<String>,
-    /// The resources that can become the audience of this grant's tokens. These are the registered MCP servers, if the
-    /// audience claim was on at the time of the grant. State files of earlier versions lack this member.
+    /// The requested resources that can become the audience of this grant's tokens: the resources that were registered
+    /// MCP servers at the time of the grant. Empty if the audience claim was off at that time. State files of earlier
+    /// versions lack this member.
     #[serde(default)]
     pub(crate) audience: Vec<String>,
     pub(crate) nonce: Option<String>,

@@ -240,7 +240,7 @@ fn invalid(description: &str) -> OAuthError {
 
 /// The grant types of every client, regardless of its request. RFC 7591 §2 lets the server decide.
 const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
-/// The lengths that Clerk's schema allows.
+/// The maximal lengths that Clerk's schema allows.
 const MAX_NAME: usize = 256;
 const MAX_TEXT: usize = 1024;
 const MAX_REDIRECT_URIS: usize = 32;

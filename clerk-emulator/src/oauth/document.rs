@@ -102,8 +102,8 @@ fn is_json(headers: &header::HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Checks that a client id is an `https` URL with a path in the normal form of a URL parser. The
-/// normal form is required so that each client has exactly one id.
+/// Checks that a client id is an `https` URL that has a path and is written in the normal form of a
+/// URL parser. The normal form is required so that each client has exactly one id.
 pub(crate) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
     let refuse = |why: &str| Err(invalid(format!("{client_id} cannot be a client id: {why}")));
     let Ok(url) = Url::parse(client_id) else {

@@ -242,7 +242,7 @@ impl fmt::Debug for OAuth {
     }
 }
 
-/// The lifetime of a ticket, and of a code as at Clerk.
+/// The lifetime of a ticket and of a code, in seconds. A code has the same lifetime at Clerk.
 const TEN_MINUTES: u64 = 600;
 const MAX_CLIENTS: usize = 1_000;
 const MAX_GRANTS: usize = 10_000;

@@ -53,7 +53,7 @@ impl OAuth {
         Ok((refresh.grant_id, grant))
     }
 
-    /// Marks a refresh token as used, and issues the next one.
+    /// Marks a refresh token as used, and issues the next refresh token of its grant.
     pub(crate) fn rotate(&self, token: &str, now: u64) -> Result<String, OAuthError> {
         let mut state = self.lock();
         let refresh = state.persisted.refresh_tokens.get_mut(&Digest::of(token));

@@ -317,7 +317,8 @@ fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthE
 }
 
 /// The requested resources, which must be among the resources of the authorization request (RFC
-/// 8707 §2.2). If the token request names no resource, all resources of the authorization request.
+/// 8707 §2.2). If the token request names no resource, the result is all resources of the
+/// authorization request.
 fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
     let asked = authorization::resources(fields)?;
     if asked.is_empty() {
@@ -350,6 +351,6 @@ fn mint_error(error: MintError) -> OAuthError {
     }
 }
 
-/// Clerk: a day.
+/// The lifetime of an ID token, in seconds: a day, as at Clerk.
 const ID_TOKEN_LIFETIME: u64 = 86_400;
 const USER_DELETED: &str = "the user was deleted";

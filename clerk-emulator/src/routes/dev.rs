@@ -102,7 +102,8 @@ struct UserName {
     user: String,
 }
 
-/// Bans, unbans, locks or unlocks a user, by name or id and without a secret key.
+/// Bans, unbans, locks or unlocks a user, who is given by name or id. The request needs no secret
+/// key.
 async fn change_user(
     instance: web::Data<Instance>,
     verb: web::Path<String>,

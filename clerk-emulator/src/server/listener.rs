@@ -105,8 +105,8 @@ fn run(data: &AppData, listener: TcpListener) -> io::Result<RunningServer> {
     Ok(RunningServer { handle, task })
 }
 
-/// Waits for `duration` and then listens again. Returns `None` if `Command::Stop` arrives before.
-/// `Command::Close` restarts the wait.
+/// Waits for `duration` and then listens again. Returns `None` if `Command::Stop` arrives during
+/// the wait. `Command::Close` restarts the wait.
 async fn reopen(
     data: &AppData,
     address: SocketAddr,

@@ -29,7 +29,7 @@ pub(crate) struct GuardArgs {
     pub(crate) scopes: Option<List>,
 }
 
-/// Every key that states a requirement, in the order in which messages list them.
+/// Every key that states a requirement, in the order in which messages list the keys.
 pub(crate) const GUARD_KEYS: [&str; 12] = [
     "require_user",
     "require_org",

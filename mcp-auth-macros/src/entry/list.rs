@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
-    /// The normalised values. Two lists are equal if they have the same normalised values, in any order and spelling.
+    /// The normalised values. Two lists are equal if they have the same normalised values. The order of the values,
+    /// and the way in which they are written, do not matter.
     names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
 }

@@ -123,7 +123,7 @@ impl Entry {
         spelling(&key, self.value(r#" = "…""#)?, check)
     }
 
-    /// A text whose value the macro must know.
+    /// Parses a text that must be a literal, because the macro must know its value.
     pub(crate) fn literal(
         self,
         example: &str,

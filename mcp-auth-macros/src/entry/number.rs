@@ -57,7 +57,8 @@ impl Entry {
             })
     }
 
-    /// A limit of numbers. The compiler checks that the limit has the type of the numbers.
+    /// A limit for the value of a number. The compiler checks that the limit has the type of the
+    /// number.
     pub(crate) fn limit(self) -> syn::Result<Limit> {
         let key = self.key.clone();
         let value = self.value(" = 1")?;
@@ -67,7 +68,7 @@ impl Entry {
         })
     }
 
-    /// A limit of characters or items.
+    /// A limit for the number of characters or items.
     pub(crate) fn count(self) -> syn::Result<Limit> {
         let key = self.key.clone();
         let value = self.value(" = 1")?;
@@ -130,7 +131,7 @@ impl Limit {
         })
     }
 
-    /// A number of characters or items.
+    /// A limit that is a number of characters or items.
     pub(crate) fn of_count(count: usize) -> Self {
         Self {
             literal: parse_quote!(#count),
@@ -165,7 +166,7 @@ pub(super) fn minutes(value: &Expr) -> syn::Result<Literal> {
     }
 }
 
-/// A number without a sign and a suffix, with a fraction or without.
+/// A number with neither sign nor suffix. It may have a fraction.
 fn decimal(value: &Expr) -> Option<f64> {
     match value {
         Expr::Lit(ExprLit {

@@ -86,7 +86,7 @@ fn plain(handler: &Handler) -> impl Iterator<Item = &Parameter> {
         .map(|(parameter, _)| parameter)
 }
 
-/// Checks that the rules inside the type of a parameter are not ignored.
+/// Returns compile-time checks that no rules inside the type of a parameter are ignored.
 pub(super) fn rule_checks(handler: &Handler) -> Option<TokenStream> {
     let passed_over = handler
         .arguments()
@@ -94,8 +94,8 @@ pub(super) fn rule_checks(handler: &Handler) -> Option<TokenStream> {
     check_undived(passed_over.map(|(parameter, _)| &parameter.ty))
 }
 
-/// Checks that the error type is not a text. A text would compile, because the standard library
-/// converts it into an error, but the model could not read it.
+/// Returns a compile-time check that the error type is not a text. A text would compile, because
+/// the standard library converts it into an error, but the model could not read it.
 pub(super) fn error_check(handler: &Handler) -> Option<TokenStream> {
     let (output, error) = (&handler.output, handler.error.as_ref()?);
     let check = quote_spanned! {error.span()=>

@@ -202,7 +202,8 @@ impl Handler {
         sole_struct(&self.parameters)
     }
 
-    /// Returns the word `garde` of an attribute that asks for validation, if there is one.
+    /// Returns the word `garde` of an attribute that asks for validation, if there is such an
+    /// attribute.
     pub(crate) fn garde(&self) -> Option<&Path> {
         self.arguments()
             .find_map(|(_, argument)| argument.garde.as_ref())

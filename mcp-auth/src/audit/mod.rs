@@ -134,8 +134,8 @@ impl Audit {
     }
 
     /// Counts a request that was refused because it has no token or a bad token. The first refusal for a reason has a
-    /// record. Further refusals for the same reason share one record a minute, which has their number. So a stranger cannot
-    /// fill the disk.
+    /// record. Further refusals for the same reason share one record a minute, which contains the number of these
+    /// refusals. So a stranger cannot fill the disk.
     pub(crate) fn refused_sign_in(&self, reason: &'static str) {
         self.sign_ins.count(reason);
         self.write_due_sign_ins();

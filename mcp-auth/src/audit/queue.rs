@@ -53,7 +53,7 @@ impl Drop for Place {
 struct Shared {
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
-    /// The number of records that were lost since the last record `lost`.
+    /// The number of records that were lost since the last record of the event `lost`.
     lost: AtomicU64,
     lost_log: LogThrottle,
     failure_log: LogThrottle,
@@ -106,7 +106,7 @@ impl Writer {
         })
     }
 
-    /// Lets the thread call this function once a second.
+    /// Makes the thread call `work` once a second.
     pub(super) fn each_second(&self, work: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.tick.set(Box::new(work));
     }

@@ -30,7 +30,8 @@ pub struct AuditRecord {
     /// The tool, the prompt or the resource. Absent in a record about a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primitive: Option<AuditPrimitive>,
-    /// The guard that the server checked, with the requirements of modules and of injected parameters, and `authorize`.
+    /// The guard that the server checked, and `authorize`. The guard includes the requirements of modules and of
+    /// injected parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,
     /// The requirement that was not met. Absent unless the outcome is `denied`.

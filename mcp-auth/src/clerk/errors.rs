@@ -34,8 +34,8 @@ impl ErrorReporter {
         }
     }
 
-    /// Returns the error for a status that is not a result. Clients can cause some of the log lines with made-up
-    /// tokens, so these lines are written at most once a minute.
+    /// Returns the error for a response whose status says that there is no result. Clients can cause some of the
+    /// log lines with made-up tokens, so these lines are written at most once a minute.
     pub(super) fn refused(&self, answer: &ClerkResponse) -> LookupError {
         let what = self.what;
         match answer.status {
@@ -81,8 +81,8 @@ impl ErrorReporter {
         LookupError::KeyRefused
     }
 
-    /// Returns the error for a response that is JSON of an unexpected form. The error is logged at most once a minute,
-    /// and counts as declined.
+    /// Returns the error for a response that is JSON of an unexpected form. The error is [`LookupError::Declined`],
+    /// and is logged at most once a minute.
     pub(super) fn odd(&self, error: &(dyn Error + 'static)) -> LookupError {
         if self.declined.is_due(self.clock.uptime()) {
             tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk's response has an unexpected form");

@@ -61,7 +61,7 @@ pub(crate) enum OutgoingError {
     #[error("the HTTP client could not be created")]
     Client(#[source] reqwest::Error),
     /// An id cannot be a part of a path.
-    #[error("an id does not fit into a path")]
+    #[error("an id cannot be part of the path of a URL")]
     Path,
     /// The status is not 200.
     #[error("the response has status {0}")]

@@ -194,7 +194,7 @@ impl CheckItem {
     }
 }
 
-/// The number of characters of a wrong name that the log shows.
+/// The largest number of characters that the log shows of a wrong name.
 const MOST_LOGGED: usize = 64;
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ impl Authorized {
         self.caller.as_ref()
     }
 
-    /// Returns the organization. `None` if the tool uses no organization, or if the caller has none.
+    /// Returns the organization. `None` if the tool uses no organization, or if the caller acts in
+    /// no organization.
     pub(crate) fn organization(&self) -> Option<&Org> {
         self.organization.as_ref()
     }
@@ -36,7 +37,7 @@ impl Authorized {
 pub(crate) enum NotAuthorized {
     /// There is no caller, and the tool is not public.
     Unauthenticated,
-    /// The decision needs the organization, and its look-up failed.
+    /// The decision needs the organization, and the look-up of the organization failed.
     Unavailable(Unavailable),
     /// The caller does not meet the guard.
     Denied(Denied),
@@ -51,9 +52,9 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         let token = TokenFacts::of(caller);
         let (known, token) = match facts.organization {
             Ok(organization) => (organization, token),
-            // While the organization is unknown, no policy can be asked. Without policies the guard is monotonic. So if
-            // the caller passes without an organization, and although every policy is assumed to deny, the look-up
-            // cannot change the result. The error of the look-up is then ignored.
+            // While the organization is unknown, no policy can be asked. Decide as if the caller acted in no
+            // organization and every policy denied. If the caller passes even then, the look-up cannot change the
+            // result, because the guard is monotonic apart from policies. The error of the look-up is then ignored.
             Err(_) => {
                 let policies = Policies::Assume(false);
                 (None, TokenFacts { policies, ..token })

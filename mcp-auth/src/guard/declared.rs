@@ -60,7 +60,8 @@ use super::names::{Permission, const_panic_with};
 ///
 /// `only` applies to one crate, and must be in the root of the crate (`main.rs`, `lib.rs`). Each binary, integration
 /// test and example is a crate of its own. The constants may be used wherever they are visible. If your own
-/// implementation of [`FromContext`](crate::FromContext) requires permissions, they are not compared with the list.
+/// implementation of [`FromContext`](crate::FromContext) requires permissions, these permissions are not compared
+/// with the list.
 ///
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[macro_export]
@@ -84,7 +85,8 @@ pub const ANY_PERMISSION: Declared = Declared {
 };
 
 impl Declared {
-    /// Lets the guards of a crate name only these permissions. Also records where in the source they are declared.
+    /// Lets the guards of a crate name only these permissions. Also records the place in the source at which the
+    /// permissions are declared.
     #[must_use]
     pub const fn only(keys: &'static [&'static str], place: &'static str) -> Self {
         Self {

@@ -14,7 +14,7 @@ use super::facts::{Policies, TokenFacts};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement, kind_names};
 
-/// Why a caller may or may not use a tool, a prompt or a resource.
+/// The reason why a caller may or may not use a tool, a prompt or a resource.
 ///
 /// [`Server::explain`](crate::Server::explain) and [`Server::explain_token`](crate::Server::explain_token) make an
 /// explanation, and a server that is started with `MCP_AUTH=explain` prints explanations. `Display` writes an explanation as
@@ -56,7 +56,7 @@ pub struct Explanation {
     pub kind: &'static str,
     /// The declared name of a tool or a prompt, or the URI or the template of a resource.
     pub name: String,
-    /// The decision.
+    /// The decision about the caller.
     pub decision: ExplainedDecision,
     /// The reason of a denial, or the reason why there is no decision. The client of a denied tool reads the same reason.
     #[serde(skip_serializing_if = "Option::is_none")]

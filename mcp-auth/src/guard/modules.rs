@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: a decision about a tool, a prompt or a resource includes the guards of all modules around it.
 //! `#[mcp_tool]` generates an [`OwnGuard`], about which no decision is possible. Only [`OwnGuard::in_module`] makes a
-//! [`Guard`] from it, and adds the guards of the modules.
+//! [`Guard`] from an [`OwnGuard`], and adds the guards of the modules.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -93,7 +93,8 @@ impl Requirement {
         }
     }
 
-    /// Returns this requirement, or the requirements inside the alternatives.
+    /// Returns this requirement. If it is a choice, returns the requirements inside its
+    /// alternatives instead.
     pub(crate) fn leaves(self) -> Vec<Self> {
         let mut leaves = Vec::new();
         self.each_leaf(&mut |leaf| leaves.push(leaf));
@@ -292,8 +293,8 @@ impl Implied {
 }
 
 /// The requirements for calling a tool. `#[mcp_tool]` states the requirements of one tool, and
-/// [`module_guard!`](crate::module_guard) states the requirements of all tools in a module. A guard contains all of
-/// them.
+/// [`module_guard!`](crate::module_guard) states the requirements of all tools in a module. A guard contains the
+/// requirements of the tool and of all modules around it.
 ///
 /// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public). There is no empty guard
 /// and no default guard. A program reads the guard of a tool from

@@ -107,8 +107,8 @@ impl Incoming {
         Ok(gathered.into_bytes())
     }
 
-    /// Skips the bytes that have arrived, if no code has read the body, because actix closes a connection that has
-    /// unread bytes.
+    /// If no code has read the body, skips the bytes that have arrived. Otherwise actix would close the
+    /// connection, because it has unread bytes.
     pub(super) async fn pass_over(&mut self) {
         if self.is_begun {
             return;
@@ -260,8 +260,8 @@ impl Pace {
         self.window_end.min(self.end)
     }
 
-    /// Returns true if the body is fast enough, and begins the next window. `come` is the number of bytes of the body
-    /// that have arrived.
+    /// Ends the current window and begins the next window. Returns true if enough bytes arrived in the window that
+    /// ended, and the deadline has not passed. `come` is the number of bytes of the body that have arrived so far.
     fn holds(&mut self, now: Instant, come: usize) -> bool {
         let fast = come.saturating_sub(self.before) >= LEAST_IN_WINDOW;
         self.before = come;

@@ -62,8 +62,9 @@ impl Stream for Events {
     }
 }
 
-/// Writes a message as one event. An event without a message gives the client an id with which the client can resume
-/// the stream, and the time after which the client should resume (MCP 2025-11-25, basic/transports).
+/// Writes a message as one event. An event without a message gives the client two things: an id with which the
+/// client can resume the stream, and the time after which the client should resume the stream (MCP 2025-11-25,
+/// basic/transports).
 ///
 /// A line break in JSON is white space between values. It is written as a blank, because it would end the line of the
 /// event. U+0085, U+2028 and U+2029 occur only inside strings. They are escaped, because some clients treat them as the

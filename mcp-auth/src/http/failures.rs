@@ -29,7 +29,8 @@ impl Failures {
         }
     }
 
-    /// Returns the time to wait, if the network has presented too many bad tokens in this minute.
+    /// Returns the time that a client must wait, if its network has presented too many bad tokens
+    /// in this minute.
     pub(super) fn wait(&self, client: IpAddr) -> Option<Duration> {
         self.windows
             .wait(self.windows.key(Network::of(client)), self.limit)
@@ -46,7 +47,7 @@ impl Failures {
 }
 
 /// The largest number of networks that are counted. The counts take about 1 MiB. If more networks fail in one minute,
-/// the count that ends first is dropped.
+/// the count whose minute ends first is dropped.
 const MOST_NETWORKS: usize = 10_000;
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct Gate {
 pub(crate) enum Origins {
     /// The listed origins, in the form that browsers send.
     Listed(Vec<String>),
-    /// Pages on the local machine may call too.
+    /// All origins on loopback: pages on the local machine.
     Loopback,
 }
 

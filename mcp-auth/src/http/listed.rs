@@ -29,7 +29,7 @@ impl BadEntry {
 ///
 /// # Errors
 ///
-/// If the entry is empty, is not an origin, is longer than an origin, has a wildcard, has no
+/// If the entry is empty, is not an origin, has more parts than an origin, has a wildcard, has no
 /// scheme, or is `null`.
 pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
     let entry = entry.trim();
@@ -92,7 +92,7 @@ impl AllowedHost {
     ///
     /// # Errors
     ///
-    /// If the entry is empty, is not a host, is longer than a host, or has a wildcard.
+    /// If the entry is empty, is not a host, has more parts than a host, or has a wildcard.
     pub(crate) fn parse(entry: &str) -> Result<Self, BadEntry> {
         let entry = entry.trim();
         check_text(entry, LIKE_HOST)?;

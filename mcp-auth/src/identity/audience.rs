@@ -21,9 +21,9 @@ pub(crate) enum AudienceMode {
     Off,
     /// An OAuth token without `aud` is refused. Session tokens need no `aud`.
     Require,
-    /// An OAuth token without `aud` is accepted before this time, in milliseconds since 1970, if its client is one of
-    /// the allowed clients or the token has every scope that the server requires. From this time on the rule is the
-    /// same as `Require`.
+    /// The value is a time, in milliseconds since 1970. Before this time, an OAuth token without `aud` is accepted if
+    /// its client is one of the allowed clients, or if the token has every scope that the server requires. From this
+    /// time on the rule is the same as `Require`.
     RequireAfter(u64),
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum AuthError {
     /// The identity provider refuses the server's key: 500.
     #[error("the server is not configured to verify tokens of this kind")]
     Misconfigured,
-    /// The token is new, and the budget for new opaque tokens is used up: 503.
+    /// The token is opaque and new, and the budget for new opaque tokens is used up: 503.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// The token cannot be verified now: 503.
@@ -94,8 +94,8 @@ pub(crate) struct Unavailable {
 /// The reason why a token is refused. Each variant is one rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TokenError {
-    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens that
-    /// are as old as this token.
+    /// The operator revoked the subject, the session, the token or the organization at this server, or all tokens
+    /// issued before a certain time, this token among them.
     #[error("the access is revoked at this server")]
     AccessRevoked,
     /// `alg` is not an RSA signature (`none`, `HS256`, `ES256` …).
@@ -117,7 +117,7 @@ pub(crate) enum TokenError {
     #[error("the authorized party is not accepted")]
     AuthorizedParty,
     /// The header's class (`cat`) belongs to another kind of token.
-    #[error("the token is of another class")]
+    #[error("the class (`cat`) of the token is not accepted")]
     Class,
     /// The OAuth client is not on the list.
     #[error("the client is not accepted")]
@@ -126,7 +126,7 @@ pub(crate) enum TokenError {
     #[error("the claims can't be decoded")]
     Claims,
     /// The header names extensions (`crit`). The server supports no extension.
-    #[error("the header demands an extension")]
+    #[error("the header requires an extension (`crit`)")]
     CriticalHeader,
     /// The key belongs to a local emulator, and the server does not accept emulators.
     #[error("the key belongs to a local emulator")]

@@ -37,9 +37,9 @@ pub(crate) struct TokenPolicy {
     pub(crate) check_users: bool,
     /// The scopes that imply other scopes.
     pub(crate) scopes: Arc<ScopeHierarchy>,
-    /// The tolerance for `exp`, `nbf` and `iat`.
+    /// The tolerance for `exp`, `nbf` and `iat`, in milliseconds.
     pub(crate) leeway_ms: u64,
-    /// The memory that the cache of verified JWTs may take.
+    /// The memory that the cache of verified JWTs may take, in bytes.
     pub(crate) cache_bytes: usize,
     /// The time for which a verified JWT is cached. With `None` it is cached until the JWT or its key expires.
     pub(crate) cache_age: Option<Duration>,
@@ -249,7 +249,7 @@ impl TokenPolicy {
 
 /// The default tolerance. Clerk's SDK has the same tolerance.
 pub(crate) const DEFAULT_LEEWAY_MS: u64 = 5_000;
-/// The default memory of the cache, which is enough for about 20 000 tokens.
+/// The default memory of the cache, in bytes. It is enough for about 20 000 tokens.
 pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) struct KeptToken {
     fingerprint: Fingerprint,
 }
 
-/// A bearer string by its form.
+/// A bearer string, classified by its form.
 pub(crate) enum Presented<'t> {
     /// An opaque token, which only the issuer can verify.
     Opaque(TokenKind),

@@ -41,8 +41,8 @@ impl Shares {
     /// Divides a resource of size `all`, of which one user or machine may take `known`.
     ///
     /// Callers without a token may together take a quarter of the resource. One site may take half of that quarter, and
-    /// one network a quarter of it, so an attacker with many networks at one site leaves the rest to other callers. No
-    /// share is less than `least`.
+    /// one network a quarter of that quarter, so an attacker with many networks at one site leaves the rest to other
+    /// callers. No share is less than `least`.
     pub(crate) fn of(all: usize, known: usize, least: usize) -> Self {
         let part = |whole: usize, parts: usize| (whole / parts).max(least).min(all);
         let strangers = part(all, 4);

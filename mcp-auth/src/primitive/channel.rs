@@ -68,7 +68,7 @@ pub(crate) struct Progress {
 pub(crate) enum Next {
     /// This message is sent now.
     Message(Message),
-    /// A progress message is sent at this time.
+    /// The next message is a progress message, which must not be sent before this time.
     At(Instant),
     /// There is no message.
     Nothing,
@@ -285,14 +285,15 @@ impl Channel {
         }
     }
 
-    /// Returns true if the body of the function has waited for anything but an answer to a question. If not, wakes this
-    /// task when the function does so. Only a call whose messages nobody takes may use this method.
+    /// Returns true if the body of the function has waited for anything but an answer to a question. If the body
+    /// has not waited yet, the task of `waker` is woken when the body waits. Only a call whose messages nobody
+    /// takes may use this method.
     pub(crate) fn has_waited(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
         self.lock().has_waited
     }
 
-    /// Returns a guard that cancels the call if it is dropped.
+    /// Returns a guard. Dropping the guard cancels the call.
     pub(super) fn cancel_on_drop(&self) -> DropGuard {
         self.cancelled.clone().drop_guard()
     }
@@ -364,7 +365,7 @@ impl Channel {
         Some(Message::Log(log))
     }
 
-    /// Wakes this task when the function sends a message.
+    /// Registers the task of `waker`, which is woken when the function sends a message.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }

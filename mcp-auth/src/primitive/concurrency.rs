@@ -22,7 +22,7 @@ impl Concurrency {
         }
     }
 
-    /// Returns the number of calls that may run at once.
+    /// Returns the largest number of calls that may run at once.
     pub(crate) fn most(&self) -> u32 {
         self.most
     }

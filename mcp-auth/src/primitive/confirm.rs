@@ -117,8 +117,8 @@ fn shown(text: &str) -> Option<String> {
     is_short.then(|| text.chars().map(visible).collect())
 }
 
-/// Returns a blank for a control character, a line break, a change of the writing direction and a character that is not
-/// seen, and any other character as it is.
+/// Returns a blank for a control character, for a line break, for a change of the writing direction, and for a
+/// character that is not seen. Returns every other character unchanged.
 fn visible(one: char) -> char {
     match one {
         '\u{2028}' | '\u{2029}' => ' ',
@@ -127,9 +127,10 @@ fn visible(one: char) -> char {
     }
 }
 
-/// Returns true for a character that is not shown, or that only changes how others are shown: the Unicode property
-/// `Default_Ignorable_Code_Point`, which contains the characters that change the writing direction, the interlinear
-/// annotations (Unicode 17, DerivedCoreProperties.txt), and the Braille pattern without dots.
+/// Returns true for a character that is not shown, or that only changes how other characters are shown. These are
+/// three groups: the characters with the Unicode property `Default_Ignorable_Code_Point` (Unicode 17,
+/// DerivedCoreProperties.txt), such as the characters that change the writing direction; the interlinear
+/// annotations; and the Braille pattern without dots.
 fn is_invisible(one: char) -> bool {
     matches!(
         one,

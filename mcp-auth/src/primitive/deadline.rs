@@ -18,7 +18,7 @@ pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) ->
 }
 
 /// Returns the output of the work, or `None` if a deadline passes first. The deadline may move while the work runs.
-/// `deadline` returns it, or `None` for a time too far in the future.
+/// `deadline` returns the current deadline, or `None` if the deadline is too far in the future.
 pub(crate) async fn within_moving<F: Future>(
     deadline: impl Fn() -> Option<Instant>,
     mut work: Pin<&mut F>,

@@ -30,7 +30,8 @@ pub struct Declaration {
     /// The guard that the attribute and the parameters state. [`PrimitiveInfo`](super::PrimitiveInfo) adds
     /// the guards of the modules.
     pub own_guard: OwnGuard,
-    /// The function that runs after the guard, with the parameters.
+    /// The `authorize` function, which runs after the guard. `None` if the attribute has no
+    /// `authorize`.
     pub authorize: Option<Authorize>,
     /// The injected parameters.
     pub parameters: &'static [Parameter],
@@ -38,7 +39,7 @@ pub struct Declaration {
     pub completed: &'static [&'static str],
     /// The declared rate limits.
     pub rates: &'static [Rate],
-    /// The number of calls that may run at once. `None` for no limit.
+    /// The largest number of calls that may run at once. `None` for no limit.
     pub concurrency: Option<u32>,
     /// The time-out in seconds. `None` for the time-out of the server.
     pub timeout: Option<u64>,
@@ -47,7 +48,7 @@ pub struct Declaration {
     pub extend_on_progress: Option<u64>,
     /// True for a plain `fn`, which needs a thread of its own.
     pub blocking: bool,
-    /// The origin of the arguments type.
+    /// The way in which the arguments are read.
     pub arguments: ArgumentsForm,
     /// The Cargo package that has the function.
     pub package: &'static str,
@@ -108,8 +109,9 @@ pub struct ToolTraits {
     pub annotations: Annotations,
     /// True if unknown arguments are ignored.
     pub allow_unknown: bool,
-    /// True if the tool accepts a number, boolean, list or object that a client sends as a JSON
-    /// string (`"10"` for a number), and removes the extra arguments that certain clients add.
+    /// True if the arguments of the tool are read leniently: a number, boolean, list or object may
+    /// be sent as a JSON string (`"10"` for a number), and extra arguments that certain clients add
+    /// are removed.
     pub lenient: bool,
     /// True if a person must confirm each call.
     pub confirms: bool,

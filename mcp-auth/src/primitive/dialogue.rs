@@ -168,11 +168,13 @@ pub(crate) struct Asking {
 /// A mistake of a function that asks a question.
 #[derive(Debug, Error)]
 pub(super) enum Misuse {
-    #[error("a question can be asked only in the body of a tool, a prompt or a resource")]
+    #[error(
+        "only the function of a tool, a prompt or a resource can ask a question, and only while the function runs"
+    )]
     NotInBody,
-    #[error("two questions of one function have the name `{0}`")]
+    #[error("a function asks two questions with the name `{0}`; each question needs its own name")]
     SameName(String),
-    #[error("a question can name only an absolute https URL")]
+    #[error("the URL of a question must be an absolute https URL")]
     Url,
 }
 

@@ -85,9 +85,10 @@ impl ToolError {
     /// additional scopes depend on the arguments or on data that the function looked up.
     ///
     /// The client gets the same response as for a missing declared `scope`: HTTP 403 with a challenge. The challenge
-    /// names every scope that the call needs, including the scopes of the guard and of the server. After two challenges
-    /// for the same scopes within five minutes, and for a token that is not an OAuth token, a tool answers with an
-    /// `isError` result, and a prompt and a resource with a JSON-RPC error. A caller without a token gets 401.
+    /// names every scope that the call needs, including the scopes of the guard and of the server. The client gets no
+    /// challenge in two cases: after two challenges for the same scopes within five minutes, and if the token is not an
+    /// OAuth token. A tool then answers with an `isError` result. A prompt and a resource answer with a JSON-RPC error.
+    /// A caller without a token gets 401.
     ///
     /// The list has 1 to 16 scopes of at most 128 bytes (RFC 6749 section 3.3). Any other list is an internal error.
     /// The order and repetitions do not matter. Never take a scope from the arguments: the client could then choose the

@@ -76,7 +76,8 @@ impl Formatter for NullWatch<'_> {
     }
 }
 
-/// A serialiser that stops at the first number that is not finite. `path` then has the path to the number.
+/// A serialiser that stops at the first number that is not finite. The text in it is then the path to this
+/// number.
 struct Search<'a>(&'a mut String);
 
 /// The reason why a search ended early.

@@ -9,7 +9,7 @@ use super::rate::Rate;
 use super::uri_template::UriTemplate;
 
 /// The description of a tool, a prompt or a resource. [`ServerBuilder::serve_if`](crate::ServerBuilder::serve_if)
-/// selects by it.
+/// uses the description to select the tools, prompts and resources that a server serves.
 ///
 /// ```
 /// let reading = mcp_auth::server!().serve_if(|tool| tool.is_read_only());
@@ -126,8 +126,8 @@ impl PrimitiveInfo {
         self.declaration.rates
     }
 
-    /// Returns the number of calls that may run at once (`concurrency`). `None` if no limit is
-    /// declared.
+    /// Returns the largest number of calls that may run at once (`concurrency`). `None` if no limit
+    /// is declared.
     ///
     /// ```
     /// let light = mcp_auth::server!().serve_if(|tool| tool.concurrency().is_none());

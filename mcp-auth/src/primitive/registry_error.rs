@@ -11,7 +11,7 @@ use super::rate::Rate;
 pub(crate) enum RegistryError {
     /// Two tools, or two prompts, have the same name.
     #[error(
-        "two {kind}s are called `{name}`: {first} and {second}; give one of them another `name`"
+        "two {kind}s have the name `{name}`: {first} and {second}; give one of them another `name`"
     )]
     Duplicate {
         kind: &'static str,
@@ -71,7 +71,7 @@ pub(crate) enum RegistryError {
     },
     /// A primitive counts its calls per organization, but its calls have no organization.
     #[error(
-        "{location}: {item} has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"
+        "{location}: {item} has the rate `{rate}`, but does not require an organization; add `require_org`, or count `per user`"
     )]
     RateWithoutOrganization {
         item: String,

@@ -53,7 +53,7 @@ pub trait Handler: 'static {
         Ok(())
     }
 
-    /// Injects the parameters that are taken by reference, passes `authorize`, and calls the
+    /// Injects the parameters that are taken by reference, runs `authorize`, and calls the
     /// function.
     fn call(
         args: Self::Arguments,

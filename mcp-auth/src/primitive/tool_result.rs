@@ -13,7 +13,7 @@ use super::{finite, schema};
 ///
 /// Implemented for text (`String`, `&'static str`, `Cow<'static, str>`), numbers, `char`, `bool`,
 /// `()`, [`Json`], [`Content`](crate::Content) and `Vec<Content>`, rmcp's [`ContentBlock`] and
-/// [`CallToolResult`], and `Result` and `Option` of these. Wrap your own type in [`Json`], or
+/// [`CallToolResult`], and `Result` and `Option` of these types. Wrap your own type in [`Json`], or
 /// implement this trait for it:
 ///
 /// ```

@@ -83,7 +83,7 @@ fn facts(caller: &Caller, org: Option<&Org>, audited: &Audited, uptime: Duration
         AuditFact::new(looked_up.map(|since| uptime.saturating_sub(since)))
     };
     let organization = org.and(audited.named_by).map(|named_by| match named_by {
-        // Without another source, the organization is that of the token.
+        // Without another source, the organization comes from the token.
         NamedBy::Nobody { .. } | NamedBy::Token => FactSource::Token,
         NamedBy::OnlyMembership { .. } => FactSource::OnlyMembership,
         NamedBy::UrlQuery => FactSource::Url,

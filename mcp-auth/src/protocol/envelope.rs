@@ -390,7 +390,8 @@ fn is_id(raw: &str) -> bool {
 /// The error for a response to a request that the server did not send.
 pub(super) const RESPONSE: &str =
     "responses are not accepted, because this server sends no requests";
-/// The largest length of a member that the server parses into values, and of a response of a client, in bytes.
+/// The largest length, in bytes, of a member that the server parses into values. A response of a client has
+/// the same limit.
 pub(super) const MOST_PARSED: usize = 16 * 1024;
 const LONG_ANSWERS: &str = "`inputResponses` must have at most 16 KiB";
 const LONG_CAPABILITIES: &str = "the capabilities of a client must have at most 16 KiB";

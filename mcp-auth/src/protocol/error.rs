@@ -20,7 +20,9 @@ pub(crate) enum RpcError {
     #[error("Header mismatch: {0}")]
     HeaderMismatch(&'static str),
     /// A header that must repeat an argument is missing, is there without the argument, or differs from the argument.
-    #[error("Header mismatch: the header `{header}` must be the argument `{argument}` of the body")]
+    #[error(
+        "Header mismatch: the header `{header}` must have the same value as the argument `{argument}`"
+    )]
     ArgumentMismatch {
         argument: &'static str,
         header: &'static str,

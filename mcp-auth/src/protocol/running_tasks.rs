@@ -69,8 +69,8 @@ impl RunningTasks {
         self.store.load(id).await.map_err(|error| failed(&*error))
     }
 
-    /// Replaces the revision before this revision, and tells the streams that wait for the task. Returns false if the
-    /// stored task has another revision.
+    /// Replaces the stored task by its next revision, `task`, and tells the streams that wait for the task. Returns
+    /// false if the stored task is not the revision before `task`.
     pub(super) async fn replace(&self, task: StoredTask) -> Result<bool, Unavailable> {
         let id = task.id.clone();
         let is_replaced = self.renew(task).await?;
@@ -80,8 +80,8 @@ impl RunningTasks {
         Ok(is_replaced)
     }
 
-    /// Replaces the revision before this revision, which differs only in its lease. Returns false if the stored task has
-    /// another revision.
+    /// Replaces the stored task by its next revision, `task`, which differs only in its lease. Returns false if the
+    /// stored task is not the revision before `task`.
     pub(super) async fn renew(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .replace(task)
@@ -195,7 +195,7 @@ fn failed(error: &(dyn Error + Send + Sync)) -> Unavailable {
 
 /// The longest time in which the store must answer a probe.
 const PROBE: Duration = Duration::from_secs(2);
-/// No id of a task is so short.
+/// The id that a probe looks for. No task has this id, because the ids of tasks are longer.
 const NO_TASK: &str = "readyz";
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The longest time that a stopping server waits for the store.

@@ -60,7 +60,7 @@ impl StateKey {
         Self(bytes)
     }
 
-    /// Returns a key for another purpose. The key does not reveal this key.
+    /// Returns a key for another purpose. The returned key does not reveal this key.
     pub(crate) fn derived(&self, purpose: &str) -> [u8; KEY_LEN] {
         let tag = hmac::sign(
             &hmac::Key::new(hmac::HMAC_SHA256, &self.0),
@@ -79,7 +79,7 @@ impl StateKey {
 }
 
 impl Keys {
-    /// Returns all keys. None if no random key could be made.
+    /// Returns all keys. Empty if no random key could be made.
     fn all(&self) -> &[RandomizedNonceKey] {
         match self {
             Self::Configured(keys) => keys,

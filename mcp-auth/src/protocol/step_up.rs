@@ -17,7 +17,8 @@ impl StepUps {
         Self(Windows::new(clock, 10_000))
     }
 
-    /// Returns true if a challenge may be sent, and counts the challenge.
+    /// Returns true if a challenge may be sent, which is then counted. If the result is false,
+    /// nothing is counted.
     pub(super) fn may_challenge(&self, principal: Principal<'_>, scopes: &[String]) -> bool {
         self.0.take(self.0.key((principal, scopes)), TWICE).is_ok()
     }

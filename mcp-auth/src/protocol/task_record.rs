@@ -178,7 +178,8 @@ impl TaskRecord {
         }
     }
 
-    /// Returns the task for the store, changed at `now` and kept for `ttl` longer.
+    /// Returns the next revision of the stored task, with this content. The task expires `ttl`
+    /// after `now`, or later if the stored task expires later.
     pub(super) fn stored(
         &self,
         before: &StoredTask,

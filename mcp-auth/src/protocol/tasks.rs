@@ -114,9 +114,9 @@ pub(crate) type Stored<'a, T> =
 pub struct StoredTask {
     /// The id, which no other task has: 43 characters of the URL-safe Base64 alphabet.
     pub id: String,
-    /// The user or machine to which the task belongs, with all its clients and in all its organizations, as a text of 43
-    /// characters of the URL-safe Base64 alphabet. A store should limit the tasks of a subject: a user can register any
-    /// number of clients, so one user can be many [owners](Self::owner).
+    /// The user or machine to which the task belongs, as a text of 43 characters of the URL-safe Base64 alphabet. The
+    /// text is the same for all clients and all organizations of the user or machine. A store should limit the tasks of
+    /// a subject: a user can register any number of clients, so one user can be many [owners](Self::owner).
     pub subject: String,
     /// The caller to whom the task belongs, as a text of 43 characters of the URL-safe Base64 alphabet.
     pub owner: String,

@@ -111,11 +111,11 @@ codes! {
     Fatal ISSUER_DIFFERS "issuer-differs"
         "the issuer in a token is compared byte for byte, so every token would be refused";
     Fatal ENTRY_INVALID "entry-invalid"
-        "browsers and clients never send this form, so no request would match it";
+        "browsers and clients never send a value of this form, so no request would match the entry";
     Fatal PROXY_INVALID "proxy-invalid"
-        "limits count each client by the address that the headers of a trusted proxy name";
+        "the limits count each client by its address, which the server reads from a header of a trusted proxy";
     Fatal PROXY_TRUSTS_ALL "proxy-trusts-all"
-        "limits count each client by the address that the headers of a trusted proxy name";
+        "the limits count each client by its address, which the server reads from a header of a trusted proxy";
     Fatal URL_INVALID "url-invalid"
         "clients ask for tokens with this URL as the audience, and the server refuses tokens with another audience";
     Fatal URL_MISSING "url-missing"
@@ -127,7 +127,7 @@ codes! {
     Fatal SETTING_INVALID "setting-invalid"
         "the server does not replace an invalid value with a default";
     Fatal AUDIENCE_OPEN "audience-open"
-        "Clerk issues the same kind of token to every OAuth application of an instance";
+        "Clerk issues the same kind of token to every OAuth application of an instance, so the server would accept the tokens of all of them";
     Fatal CALLER_MISSING "caller-missing"
         "over stdio a client cannot sign in, so every request would be refused";
     Fatal LOCAL_USER_IN_RELEASE "local-user-in-release"
@@ -137,11 +137,11 @@ codes! {
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"
         "the tool would deny every caller";
     Fatal PUBLIC_IN_GUARDED_MODULE "public-in-guarded-module"
-        "nothing inside a module loosens the guard of the module";
+        "no function in a module can loosen the guard of the module";
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
         "clients find a tool and a prompt by its name, so each name must be unique";
     Fatal RESOURCE_URI_SHARED "resource-uri-shared"
-        "for a URI that matches both resources, it would be unclear which of the two guards decides";
+        "for a URI that matches both resources, the server would not know which of the two guards to check";
     Fatal STATE_MISSING "state-missing"
         "the function could not run";
     Fatal STATE_DUPLICATE "state-duplicate"
@@ -165,7 +165,7 @@ codes! {
     Fatal LISTEN_FAILED "listen-failed"
         "no client could connect";
     Fatal METRICS_LISTEN_FAILED "metrics-listen-failed"
-        "the operator would miss the metrics without noticing";
+        "the server would run without metrics, and the operator would not notice";
     Fatal IO_THREAD_FAILED "io-thread-failed"
         "all calls to Clerk run on this thread";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
@@ -212,9 +212,9 @@ codes! {
     Error MACHINE_KEY_OF_OTHER_MACHINE "machine-key-of-other-machine"
         "the server answers opaque tokens for its machine with 401, or will soon do so if the key was just changed";
     Error ACCESS_WIDENED "access-widened"
-        "the file of `MCP_MATRIX` is the access that was reviewed";
+        "the file of `MCP_MATRIX` records the access that was reviewed";
     Error MATRIX_UNREADABLE "matrix-unreadable"
-        "without the file of `MCP_MATRIX`, wider access would not be found";
+        "without a matrix to compare with, the check cannot find wider access";
     Error CLOCK_WRONG "clock-wrong"
         "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
@@ -261,12 +261,12 @@ codes! {
     Warning VARIABLE_UNREAD "variable-unread"
         "if the name is misspelt, the setting that you meant keeps its default";
     Warning METRICS_NOT_BUILT "metrics-not-built"
-        "nothing answers at the address of metrics";
+        "the server opens no port for metrics";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 
     Note ACCESS_NARROWED "access-narrowed"
-        "until the file is written again, a check does not report that the access becomes as wide as before";
+        "until you write the file again, a check does not report a change that makes the access as wide as the file says";
     Note SECRET_KEY_UNSET "secret-key-unset"
         "the server does not look up roles and permissions of OAuth callers, trusts the organization of a token without a look-up, refuses opaque tokens (`oat_…`), and did not check the instance's settings";
     Note INSTANCE_UNREADABLE "instance-unreadable"

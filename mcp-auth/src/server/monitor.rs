@@ -69,7 +69,7 @@ impl Drop for Monitor {
     }
 }
 
-/// Few systems scrape a server.
+/// Returns limits for the few systems that scrape a server.
 fn limits() -> ConnectionLimits {
     ConnectionLimits {
         connections: 32,

@@ -47,8 +47,7 @@ pub(super) async fn check_addresses(
     let unresolved = |error: io::Error| {
         let error = chain(&error);
         let what = format!("{source} is plain http, and its host {host} does not resolve: {error}");
-        let remedy =
-            "start the server in the network that knows the name, or set it to an https URL";
+        let remedy = "start the server in a network that resolves this host, or use an https URL";
         Finding::new(&codes::URL_UNRESOLVED, what).remedy_is(remedy)
     };
     let (resolve, asked) = (builder.serving.resolve, host.to_owned());
@@ -67,7 +66,7 @@ pub(super) async fn check_addresses(
             let what = format!(
                 "{source} is plain http, and its host {host} has the address {address}, which is not private"
             );
-            let remedy = "set it to an https URL, or to a name that has only private addresses";
+            let remedy = "use an https URL, or a host that has only private addresses";
             Err(Finding::new(&codes::URL_PUBLIC, what).remedy_is(remedy))
         }
     }

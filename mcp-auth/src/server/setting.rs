@@ -34,7 +34,7 @@ impl Source {
         Finding::new(&codes::SETTING_INVALID, what)
     }
 
-    /// Fails if `value` is less than `least`.
+    /// Returns a finding if `value` is less than `least`.
     pub(super) fn at_least<T: fmt::Display + PartialOrd>(
         self,
         value: T,

@@ -16,7 +16,8 @@ pub(super) enum Line {
     TooLong,
 }
 
-/// Returns the lines of the input. The thread reads the next line only after the last one was taken.
+/// Returns the lines of the input. At most two lines that nobody has taken are in memory: one waits
+/// in the channel, and the thread holds the other.
 pub(super) fn lines(
     input: impl Read + Send + 'static,
     limit: usize,

@@ -133,7 +133,8 @@ impl Reader {
         }
     }
 
-    /// Counts a long line until it is dropped. Returns the error if too many bytes are in memory.
+    /// Counts the bytes of a long line until the line is dropped. Returns the error for the client
+    /// if too many bytes are in memory.
     fn counted(&self, line: Bytes) -> Result<Bytes, Bytes> {
         if line.len() <= UNCOUNTED {
             return Ok(line);

@@ -4,13 +4,14 @@ use super::server::TestServer;
 use super::user::TestUser;
 
 impl TestServer {
-    /// Starts a caller that is a user, by name or id (`ada`, `user_ada`), with an OAuth access token for this server.
+    /// Starts a caller that is a user, given by name or id (`ada`, `user_ada`). The caller has an OAuth access token
+    /// for this server.
     pub fn user(&self, name: &str) -> TestUser<'_> {
         TestUser::new(self, name)
     }
 
-    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token for the server's
-    /// machine; [`jwt`](TestUser::jwt) makes the token a JWT.
+    /// Starts a caller that is a machine, given by name or id (`billing`, `mch_billing`). The caller has an opaque
+    /// token for the server's machine; [`jwt`](TestUser::jwt) makes the token a JWT.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -35,7 +36,8 @@ impl TestServer {
         TestUser::machine(self, name)
     }
 
-    /// Starts a caller with an API key of an organization, by slug or id. [`TestUser::api_key`] makes a user's API key.
+    /// Starts a caller with an API key of an organization, which is given by slug or id. [`TestUser::api_key`] makes a
+    /// user's API key.
     pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
         TestUser::organization_key(self, organization)
     }

@@ -26,8 +26,8 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    /// Creates the parts of a server that trusts the keys of this instance. The server makes all its requests to Clerk
-    /// to this instance.
+    /// Creates the parts of a server that trusts the keys of this instance. The server sends all its requests for
+    /// Clerk to this instance.
     pub(super) fn connect(
         self,
         policy: &TokenPolicy,

@@ -8,7 +8,7 @@ use super::answer::TestAnswer;
 use super::user::TestUser;
 
 impl TestUser<'_> {
-    /// Asks for the progress of each call. [`TestAnswer::progress`] returns it.
+    /// Asks for the progress of each call. [`TestAnswer::progress`] returns the progress.
     ///
     /// ```standalone_crate
     /// use mcp_auth::Context;
@@ -37,7 +37,7 @@ impl TestUser<'_> {
     }
 
     /// Asks for the log messages of each call that have this level or a more severe level.
-    /// [`TestAnswer::log`] returns them. A [`legacy`](Self::legacy) caller asks with
+    /// [`TestAnswer::log`] returns the messages. A [`legacy`](Self::legacy) caller asks with
     /// [`set_log_level`](Self::set_log_level) instead.
     ///
     /// ```standalone_crate

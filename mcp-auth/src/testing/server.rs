@@ -281,7 +281,7 @@ impl TestServer {
         headers.collect()
     }
 
-    /// Creates the user if it does not exist.
+    /// Creates the user if the user does not exist.
     pub(super) fn know(&self, user: &str) {
         if self.instance.directory().user(user).is_none() {
             // A user without any membership remains when the membership is removed again. Clerk allows such a user.
@@ -290,7 +290,7 @@ impl TestServer {
         }
     }
 
-    /// Creates the organization if it does not exist.
+    /// Creates the organization if the organization does not exist.
     pub(super) fn know_organization(&self, organization: &str) {
         if self
             .instance

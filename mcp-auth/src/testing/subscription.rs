@@ -16,7 +16,8 @@ use crate::primitive::Notifier;
 use super::server::TestServer;
 use super::user::TestUser;
 
-/// An open subscription of a test. [`TestUser::listen`] opens the subscription. Dropping the value closes it.
+/// An open subscription of a test. [`TestUser::listen`] opens the subscription. Dropping the value closes the
+/// subscription.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;

@@ -66,8 +66,8 @@ impl TestUser<'_> {
             .await
     }
 
-    /// Answers the questions of a task, and waits until the task has ended. `questions` and `ran` are those of the
-    /// call.
+    /// Answers the questions of a task, and waits until the task has ended. `questions` and `ran` come from the
+    /// response to the call.
     async fn end_of(&self, id: &str, mut questions: Vec<Value>, mut ran: usize) -> TestAnswer {
         let start = Instant::now();
         loop {
@@ -204,8 +204,9 @@ impl TestTask<'_> {
         self.send(&self.user, "tasks/cancel", params).await
     }
 
-    /// Answers the questions of the task as [`TestUser::confirming`], [`TestUser::answering`] and so on say, waits
-    /// until the task has ended, and returns the result as an ordinary call would.
+    /// Answers the questions of the task as methods of the test user have set ([`TestUser::confirming`],
+    /// [`TestUser::answering`] and so on), waits until the task has ended, and returns the result as an ordinary
+    /// call would.
     ///
     /// # Panics
     ///

@@ -240,7 +240,7 @@ async fn a_header_must_repeat_its_argument_in_the_modern_era_only() {
     let body = ask.bearer(&ada).send().await.json();
     assert_eq!(
         body["error"]["message"],
-        "Header mismatch: the header `Mcp-Param-dry` must be the argument `dryRun` of the body"
+        "Header mismatch: the header `Mcp-Param-dry` must have the same value as the argument `dryRun`"
     );
 }
 

@@ -1459,7 +1459,7 @@ fn a_check_fails_if_access_is_wider_than_the_recorded_matrix() {
     for (text, why) in [
         (
             Some("# Tools\n"),
-            "it has no table as `MCP_AUTH=tools-markdown` prints it",
+            "the file contains no table in the format that `MCP_AUTH=tools-markdown` prints",
         ),
         (None, "entity not found"),
     ] {

@@ -112,23 +112,23 @@ async fn an_http_url_starts_only_if_all_addresses_of_its_host_are_private() {
     for (url, text) in [
         (
             "http://mixed:3000",
-            "`url` is plain http, and its host mixed has the address 203.0.113.9, which is not private; set it to an https URL, or to a name that has only private addresses",
+            "`url` is plain http, and its host mixed has the address 203.0.113.9, which is not private; use an https URL, or a host that has only private addresses",
         ),
         (
             "http://public",
-            "`url` is plain http, and its host public has the address 2606:4700::1111, which is not private; set it to an https URL, or to a name that has only private addresses",
+            "`url` is plain http, and its host public has the address 2606:4700::1111, which is not private; use an https URL, or a host that has only private addresses",
         ),
         (
             "http://mapped",
-            "`url` is plain http, and its host mapped has the address ::ffff:8.8.8.8, which is not private; set it to an https URL, or to a name that has only private addresses",
+            "`url` is plain http, and its host mapped has the address ::ffff:8.8.8.8, which is not private; use an https URL, or a host that has only private addresses",
         ),
         (
             "http://nowhere:3000/mcp",
-            "`url` is plain http, and its host nowhere does not resolve: no such name; start the server in the network that knows the name, or set it to an https URL",
+            "`url` is plain http, and its host nowhere does not resolve: no such name; start the server in a network that resolves this host, or use an https URL",
         ),
         (
             "http://empty",
-            "`url` is plain http, and its host empty does not resolve: it has no address; start the server in the network that knows the name, or set it to an https URL",
+            "`url` is plain http, and its host empty does not resolve: it has no address; start the server in a network that resolves this host, or use an https URL",
         ),
         (
             "ftp://mcp",

@@ -451,7 +451,7 @@ async fn a_plain_function_occupies_its_place_until_it_has_ended() {
 async fn a_rate_per_organization_of_a_tool_that_requires_none_does_not_start() {
     let server = builder(&emulator().await).tools_of("protocol::rates::lost");
     let error = server.build().await.unwrap_err().to_string();
-    let told = "tool `nowhere` has the rate `1000/hour per org`, but acts in no organization; \
+    let told = "tool `nowhere` has the rate `1000/hour per org`, but does not require an organization; \
                 add `require_org`, or count `per user`";
     assert!(without_code(&error).ends_with(told), "{error}");
 }

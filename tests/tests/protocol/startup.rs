@@ -638,7 +638,7 @@ async fn two_tools_of_one_name_are_both_named_with_their_places() {
     let clerk = emulator().await;
     let text = refusal(builder(&clerk).tools_of("protocol::startup::twins")).await;
     let places = text
-        .strip_prefix("two tools are called `twin`: ")
+        .strip_prefix("two tools have the name `twin`: ")
         .and_then(|rest| rest.strip_suffix("; give one of them another `name`"))
         .expect(&text);
     let (first, second) = places.split_once(" and ").expect(&text);

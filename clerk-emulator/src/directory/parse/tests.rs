@@ -127,8 +127,8 @@ fn a_plan_or_feature_is_a_slug_without_a_prefix() {
     );
     assert_eq!(
         refusal("[organizations.parc]\nfeatures = [\"org:export\"]"),
-        "organizations.parc.features: `org:export` is not a slug: letters, digits, `_` and `-`, \
-         without `org:` or `user:`"
+        "organizations.parc.features: `org:export` is not a slug; a slug consists of letters, digits, `_` and `-`, \
+         and has no prefix `org:` or `user:`"
     );
     assert!(
         refusal("[users.kay]\nplans = [\"\"]").starts_with("users.kay.plans: `` is not a slug")

@@ -21,8 +21,8 @@ impl Decode for ClerkClaims {
         Self::parts(claims.kind(), members)
     }
 
-    /// The class of a token, which Clerk writes into the protected header. Session tokens, templates and machines'
-    /// tokens have different classes. OAuth tokens are identified by `typ` instead.
+    /// Checks the class of a token, which Clerk writes into the protected header. Session tokens, templates and
+    /// machines' tokens have different classes. OAuth tokens are identified by `typ` instead.
     fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
         match (kind, header.get("cat").map(Json::as_str)) {
             (TokenKind::OAuth, _)
@@ -64,7 +64,7 @@ impl ClerkClaims {
     }
 }
 
-/// Decodes an OAuth access token. It has no role and no permissions, and at most names an
+/// Decodes an OAuth access token. The token has no role and no permissions. It may name an
 /// organization.
 fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     let actor = match claims.get("act") {

@@ -40,7 +40,8 @@ pub(crate) struct ClerkConfig {
     pub(crate) api_url: Option<Url>,
     /// The instance's public key as PEM. If this key is set, the server fetches no keys.
     pub(crate) jwt_key: Option<String>,
-    /// The tokens that are accepted. The issuer must be the Frontend API.
+    /// The rules that decide which tokens are accepted. The issuer in these rules must be the
+    /// Frontend API.
     pub(crate) policy: TokenPolicy,
     /// The largest number of new opaque tokens that are confirmed in ten seconds. The default is a tenth of the
     /// instance's limit.
@@ -83,7 +84,7 @@ pub(crate) enum ConnectError {
     #[error("no HTTPS client could be created; are CA certificates installed?")]
     Client(#[source] OutgoingError),
     /// The issuer of the policy is not the Frontend API.
-    #[error("the accepted issuer is not the Frontend API")]
+    #[error("the accepted issuer is not the URL of the Frontend API")]
     Issuer,
     /// The public key cannot be read.
     #[error("the public key can't be used")]

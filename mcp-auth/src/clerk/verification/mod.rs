@@ -36,8 +36,8 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    /// Creates a source that uses the machine's own key for machines' tokens, if there is such a key, and the secret
-    /// key of the instance for all other tokens. The secret key is used only after a check that it belongs to the
+    /// Creates a source. For machines' tokens, the source uses the machine's own key, if there is such a key. In all
+    /// other cases it uses the secret key of the instance, but only after a check that the secret key belongs to the
     /// issuer.
     pub(super) fn at(
         outgoing: Arc<Outgoing>,
@@ -248,9 +248,9 @@ impl Call {
         }))
     }
 
-    /// Returns a time in milliseconds since 1970. Clerk's sources disagree on the unit for
-    /// OAuth tokens. Until the year 5138, a time in seconds is below 10^11. Since 1973, a time in
-    /// milliseconds is above it.
+    /// Returns a time in milliseconds since 1970. Clerk's sources disagree on the unit for OAuth
+    /// tokens. Until the year 5138, a time in seconds is below 10^11. Since 1973, a time in
+    /// milliseconds is above 10^11.
     fn time_ms(&self, at: &Value) -> Option<u64> {
         let at = at.as_f64()?;
         let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
@@ -285,7 +285,7 @@ struct Description {
 
 /// A member of the response is missing or has an unexpected form.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` in the response is not as expected")]
+#[error("the member `{0}` of the response is missing or has an unexpected form")]
 struct Unexpected(&'static str);
 
 fn present(value: Option<Value>) -> Option<Value> {

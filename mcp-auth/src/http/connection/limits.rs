@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 /// The limits on the number of connections, and the deadlines of each connection.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimits {
-    /// The largest number of connections in all.
+    /// The largest number of connections of all networks together.
     pub(crate) connections: usize,
     /// The largest number of connections of one network.
     pub(crate) per_network: usize,
@@ -20,7 +20,7 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle_limit: Duration,
     /// The longest time in which a client may read no byte of a response.
     pub(crate) write_deadline: Duration,
-    /// The age of a connection from which its next response closes it.
+    /// A connection that is at least this old closes with its next response.
     pub(crate) age: Duration,
     /// The number of threads that serve connections.
     pub(crate) workers: usize,

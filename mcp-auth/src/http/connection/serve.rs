@@ -199,7 +199,7 @@ fn accepted_at_most(connections: usize) -> usize {
     connections + (connections / 16).max(4)
 }
 
-/// The time that calls in flight may take after the server is stopped.
+/// The time, in seconds, that calls in flight may take after the server begins to stop.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
 /// The size of the buffers of a socket, in bytes.
 const SOCKET_BUFFER: usize = 64 * 1024;

@@ -31,7 +31,7 @@ mod refusal_log;
 
 use self::refusal_log::{Throttles, log_refusal};
 
-/// The client that presents a token, as far as limits need it.
+/// The client that presents a token, with the data that limits need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
@@ -59,7 +59,7 @@ pub(crate) struct Authenticator {
 /// The parts of an authenticator.
 #[derive(Debug)]
 pub(crate) struct AuthenticatorConfig {
-    /// The tokens that are accepted.
+    /// The rules that decide which tokens are accepted.
     pub(crate) policy: TokenPolicy,
     /// The issuer's keys.
     pub(crate) keys: Keys,

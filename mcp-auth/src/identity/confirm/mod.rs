@@ -151,8 +151,8 @@ impl Shared {
         }
     }
 
-    /// Asks about a token. The look-up itself waits in the queue of the budget, so it continues if the client that
-    /// caused it disconnects. Other requests with the same token then still get the outcome.
+    /// Asks about a token. The look-up itself waits in the queue of the budget, so the look-up continues if the
+    /// client that caused it disconnects. Other requests with the same token then still get the outcome.
     async fn look_up(
         &self,
         kind: TokenKind,

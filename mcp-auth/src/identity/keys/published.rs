@@ -44,7 +44,8 @@ struct Shared {
     succeeded: AtomicU64,
     /// The number of fetches that failed.
     failed: AtomicU64,
-    /// The uptime, in milliseconds, at which the age of the set starts the next fetch.
+    /// The uptime, in milliseconds, from which a request that reads the set starts the next fetch
+    /// in the background.
     next_fetch_ms: AtomicU64,
     /// The uptime, in milliseconds, until which the set may be used without asking the issuer
     /// again.
@@ -205,7 +206,7 @@ impl PublishedKeys {
         }
     }
 
-    /// Reads the set, unless it is too old. Starts a refresh in the background if one is due.
+    /// Reads the set, unless it is too old. Starts a fetch in the background if a fetch is due.
     fn with_usable<R>(&self, read: impl FnOnce(&Snapshot) -> R) -> Option<R> {
         let now_ms = as_ms(self.shared.clock.uptime());
         let snapshot = self.shared.snapshot.load();

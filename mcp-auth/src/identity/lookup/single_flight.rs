@@ -24,7 +24,7 @@ pub(crate) struct SingleFlight<K, T> {
 
 /// The work ended without an outcome: it panicked, or the runtime was shut down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the work ended without an outcome")]
+#[error("the shared work ended without a result")]
 pub(crate) struct Abandoned;
 
 type Waiting<K, T> = HashMap<K, Shared<oneshot::Receiver<T>>>;

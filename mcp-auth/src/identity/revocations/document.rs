@@ -26,8 +26,8 @@ pub(crate) enum Malformed {
     NotJson { line: usize, column: usize },
     /// The JSON does not have the form of a revocation file.
     #[error(
-        "line {line}, column {column} does not fit the format: a member is unknown, missing or repeated, an id is \
-         empty, a time is not as in `2026-01-31T12:00:00Z`, or a value has another type"
+        "line {line}, column {column} does not fit the format; the cause is an unknown, missing or repeated member, an empty id, a time that does \
+         not have the form `2026-01-31T12:00:00Z`, or a value of the wrong type"
     )]
     NotTheFormat { line: usize, column: usize },
     /// The document has another version.

@@ -22,7 +22,8 @@ pub(crate) struct Candidate<'s> {
 }
 
 impl<'s> Candidate<'s> {
-    /// Takes a JWT if the server accepts its kind and its header fits the kind.
+    /// Makes a candidate from a JWT. Refuses the JWT if the server does not accept its kind, or if
+    /// its header does not fit the kind.
     pub(crate) fn read(
         jwt: UnverifiedJwt<'s>,
         policy: &TokenPolicy,

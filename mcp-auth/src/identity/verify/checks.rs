@@ -18,7 +18,7 @@ pub(crate) fn check_kind(kind: TokenKind, policy: &TokenPolicy) -> Result<(), To
     }
 }
 
-/// Returns the subject, if a token of this kind may have it.
+/// Returns the subject, if a token of this kind may have this subject.
 pub(super) fn check_subject<'a>(
     kind: TokenKind,
     subject: Option<&'a str>,

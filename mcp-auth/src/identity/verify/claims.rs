@@ -24,7 +24,7 @@ pub(crate) struct VerifiedClaims {
     pub(super) id: Option<Box<str>>,
     /// The time of issue, in milliseconds since 1970.
     pub(super) issued_ms: Option<u64>,
-    /// The expiry. `None` if the token does not expire.
+    /// The time of expiry, in milliseconds since 1970. `None` if the token does not expire.
     pub(super) expires_ms: Option<u64>,
     pub(super) not_before_ms: Option<u64>,
     pub(super) names_actor: bool,

@@ -35,7 +35,7 @@ pub(super) struct Repairs {
     pub(super) nulls: usize,
     /// The number of values of other types that were sent as strings.
     pub(super) strings: usize,
-    /// The number of arguments that a client added.
+    /// The number of arguments that were removed, because a client had added them.
     pub(super) dropped: usize,
 }
 

@@ -155,8 +155,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes the name of the next member, and returns the index of its field. Returns the number of the fields for an
-    /// unknown member that is ignored, and `None` at the end.
+    /// Reads the name of the next member, and returns the index of its field. If the member is unknown and ignored,
+    /// the index is the number of fields. `None` at the end of the object.
     fn next(&mut self) -> Result<Option<usize>, String> {
         let rest = self.rest.trim_ascii_start();
         let rest = match rest.as_bytes().first() {

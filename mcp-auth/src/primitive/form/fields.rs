@@ -82,8 +82,8 @@ impl<T: FormField> Property<T> {
         }
     }
 
-    /// Sets the default value of the field, which the client fills in. Call this method after the others, because a
-    /// default that breaks a rule of the field is left out.
+    /// Sets the default value of the field, which the client fills in. Call this method after the methods that set
+    /// rules, because a default that breaks a rule of the field is left out.
     pub fn default(self, default: &T::Default) -> Self {
         let default = T::default_value(default);
         match checked(&self.schema, &default) {

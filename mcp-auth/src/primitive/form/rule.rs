@@ -95,7 +95,7 @@ pub(super) enum Broken {
     TooShort(u64),
     #[error("must be at least {0}")]
     TooSmall(Number),
-    #[error("has a schema that is not a schema of forms")]
+    #[error("has a schema that is not allowed in a form")]
     Unsupported,
 }
 
@@ -240,7 +240,8 @@ pub(super) fn compared(left: &Number, right: &Number) -> Ordering {
     }
 }
 
-/// Returns a whole number of at most 65 bits.
+/// Returns the number as an integer. `None` if the number has a fraction, or does not fit into 65
+/// bits.
 fn whole(number: &Number) -> Option<i128> {
     if let Some(number) = number.as_i64() {
         return Some(number.into());

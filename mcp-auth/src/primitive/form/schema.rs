@@ -180,7 +180,7 @@ impl Serialize for Properties<'_> {
 #[non_exhaustive]
 pub enum FormSchemaError {
     /// The property has no choices, or the same choice twice.
-    #[error("`{0}` has no choices, or the same choice twice")]
+    #[error("`{0}` has no choices, or has the same choice twice")]
     Choices(String),
     /// The default breaks a rule of the property.
     #[error("the default of `{0}` breaks a rule of `{0}`")]
@@ -192,7 +192,9 @@ pub enum FormSchemaError {
     #[error("`{0}` is required, but the form has no such property")]
     Required(String),
     /// The name of the property asks for a secret.
-    #[error("`{property}` asks for a secret (`{secret}`), which a form must not do: use URL mode")]
+    #[error(
+        "`{property}` asks for a secret (`{secret}`), and a form must not ask for secrets; use URL mode"
+    )]
     Secret {
         /// The name of the property.
         property: String,
@@ -200,7 +202,7 @@ pub enum FormSchemaError {
         secret: &'static str,
     },
     /// The property has a keyword or a type that this version of the framework does not check.
-    #[error("`{0}` has a schema that is not a schema of forms")]
+    #[error("`{0}` has a schema that is not allowed in a form")]
     Unsupported(String),
 }
 

@@ -192,7 +192,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the way on which the questions of a call reach the client.
+    /// Returns the way in which the questions of a call reach the client.
     pub(super) fn asking_route(&self, request: &Request<'_>, served: &Served) -> AskingRoute {
         AskingRoute {
             era: request.era,

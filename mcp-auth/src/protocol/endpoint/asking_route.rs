@@ -7,7 +7,7 @@ use crate::primitive::{Asking, Failure, Outcome, Output};
 use super::super::era::Era;
 use super::super::record::{Ended, Record};
 
-/// The way on which the questions of a call reach the client.
+/// The way in which the questions of a call reach the client.
 #[derive(Clone, Copy)]
 pub(super) struct AskingRoute {
     pub(super) era: Era,
@@ -28,13 +28,15 @@ pub(super) enum Unasked {
     NoSession,
     /// The client needs a session, and the server gives no sessions.
     SessionsOff,
-    /// The function asked too many questions, and at least the last question was another one than before.
+    /// The function asked too many questions, and changed the content of a question that the client
+    /// had answered.
     TooManyChanged,
     TooMany,
 }
 
 impl AskingRoute {
-    /// Returns the reason why the server does not ask these questions. `None` if it asks them.
+    /// Returns the reason why the server does not ask these questions. `None` if the server asks
+    /// these questions.
     pub(super) fn refusal(self, asking: &Asking) -> Option<Unasked> {
         let is_code = asking.confirmation().is_some() && self.takes_code && !asking.client.form;
         if is_code {

@@ -181,7 +181,8 @@ impl Endpoint {
 }
 
 impl Original {
-    /// Takes the place of a stream, because nothing else limits the calls that wait for a person.
+    /// Counts the call among the open streams, because nothing else limits the calls that wait for
+    /// a person.
     fn place(&self, endpoint: &Endpoint) -> Result<Option<Place>, RefusedMessage> {
         let place = endpoint.place_in_session(self.caller.as_ref(), self.party);
         place.map_err(|_| RefusedMessage::Subscriptions)

@@ -129,7 +129,7 @@ impl Endpoint {
     }
 
     /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
-    /// `isError` result of a tool, or an error.
+    /// `isError` result of a tool, or a JSON-RPC error.
     fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
         if self.config.scope_denials_as_results || self.config.transport == Transport::Stdio {
             return false;

@@ -52,7 +52,8 @@ impl Endpoint {
         Some(explanation)
     }
 
-    /// Decides whether a caller may use a primitive. All decisions about calls and about explanations call this function.
+    /// Decides whether a caller may use a primitive. Calls, subscriptions and explanations all use
+    /// this function.
     pub(super) fn decide_use(
         &self,
         served: &Served,

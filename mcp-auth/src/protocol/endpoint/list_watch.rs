@@ -40,9 +40,9 @@ impl ListWatch {
         &self.lists
     }
 
-    /// Finds the entries that the caller sees with the current membership, once in [`COMPARE_INTERVAL`], and returns the lists
-    /// whose entries changed. `record` records the entries of a list, and returns true if the caller saw other entries
-    /// before. While requests of clients use half of the budget for look-ups, the comparison waits.
+    /// Once in [`COMPARE_INTERVAL`], finds the entries that the caller sees with the current membership, and returns
+    /// the lists whose entries changed. `record` records the entries of a list, and returns true if the caller saw
+    /// other entries before. While requests of clients use half of the budget for look-ups, the comparison waits.
     pub(super) async fn changed(
         &mut self,
         endpoint: &Endpoint,

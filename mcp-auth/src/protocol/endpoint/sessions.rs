@@ -147,8 +147,8 @@ impl Endpoint {
         })
     }
 
-    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session, because without a
-    /// session a notification cannot name a request.
+    /// Handles a notification. Only `notifications/cancelled` has an effect, and only in a session, because without
+    /// a session a notification cannot name a request.
     pub(super) fn notified(
         &self,
         mirrored: &Mirrored<'_>,
@@ -173,8 +173,8 @@ impl Endpoint {
         Ok(Response::Accepted)
     }
 
-    /// Takes a body that is neither a request nor a notification. The body may be the client's response to a request of
-    /// the server. Returns `None` if the body is not accepted as a response.
+    /// Handles a body that is neither a request nor a notification. The body may be the client's response to a request
+    /// of the server. Returns `None` if the body is not accepted as a response.
     pub(super) fn answered(
         &self,
         mirrored: &Mirrored<'_>,

@@ -251,7 +251,8 @@ impl Endpoint {
         let stored = stored.filter(|task| task.expires_at > now);
         let stored = stored.ok_or_else(no_task)?;
         let record = TaskRecord::read_of(&stored, &subject(caller));
-        // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
+        // Compare without a look-up. Even if Clerk cannot be reached, the response about a foreign task must be the
+        // response about an unknown task.
         let record = record.filter(|record| record.caller == owner(caller, None, url_org));
         let record = record.ok_or_else(no_task)?;
         let served = self.config.registry.find(&record.tool);

@@ -27,7 +27,6 @@ use super::outliving::OutlivingCall;
 use super::target::CallEnd;
 use super::{Endpoint, Request, Stopped};
 
-/// A running function. Dropping the value stops the function.
 /// A call that may become a task.
 pub(super) struct NewTask<'a> {
     pub(super) end: CallEnd<'a>,
@@ -36,6 +35,7 @@ pub(super) struct NewTask<'a> {
     pub(super) work: Work,
 }
 
+/// A running function. Dropping the value stops the function.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
 
 /// The Tokio task that runs the function.
@@ -181,7 +181,7 @@ impl TaskRun {
                 Box::pin(self.call.revoked()),
                 Box::pin(cancelled.cancelled()),
             );
-            // The revocation comes first, so that no result is stored after it.
+            // Poll the revocation first, so that no result is stored after a revocation.
             let either = select(stopped, &mut work);
             let either = match timeout(RENEWAL.min(ttl / 2), either).await {
                 Ok(Either::Left((Either::Left(_), _))) => Some(Err(Stop::Revoked)),
@@ -211,8 +211,8 @@ impl TaskRun {
         }
     }
 
-    /// Renews the lease, so that other processes know that the function still runs, and the time until which the task is
-    /// kept. Returns false if the task has ended or expired.
+    /// Renews the lease, so that other processes know that the function still runs. Also extends the time for which the
+    /// task is kept. Returns false if the task has ended or expired.
     async fn renew(&mut self) -> bool {
         let endpoint = Arc::clone(&self.call.endpoint);
         let now = endpoint.config.clock.unix_ms();

@@ -34,9 +34,10 @@ pub(crate) struct Session {
 /// The times after which a session ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lifetime {
-    /// The longest time without a request and without a connection that reads a stream.
+    /// A session ends after this time without a request and without a connection that reads a
+    /// stream.
     pub(super) idle: Duration,
-    /// The longest time since `initialize`.
+    /// A session ends this long after `initialize`, even if it is in use.
     pub(super) age: Duration,
 }
 
@@ -448,8 +449,8 @@ impl Session {
         state.log.wake_all();
     }
 
-    /// Ends the stream for messages that belong to no call, and the requests to the client, because the server is
-    /// stopping.
+    /// Ends the stream for messages that belong to no call, because the server is stopping. Also ends the
+    /// requests to the client.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.is_stopping = true;

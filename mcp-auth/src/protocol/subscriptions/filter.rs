@@ -63,7 +63,7 @@ struct Written {
 struct Texts(Vec<String>);
 
 impl Texts {
-    /// Returns the texts that are not too long, each once. `None` if there are too many.
+    /// Returns the texts that are not too long, each once. `None` if there are too many texts.
     fn each_once(self, most_length: usize) -> Option<Vec<String>> {
         let Self(mut texts) = self;
         if texts.len() > MOST_TEXTS {
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for ReadTexts {
     }
 }
 
-/// The most URIs and the most tasks of one stream.
+/// The largest number of URIs of one stream, and the largest number of its tasks.
 const MOST_TEXTS: usize = 256;
 const MOST_URI_LENGTH: usize = 2048;
 /// The largest length of a task id, in bytes. All ids that the server makes are shorter.

@@ -32,13 +32,13 @@ pub(crate) struct Streams {
     pub(super) authenticator: Arc<Authenticator>,
     /// Cancelled when the server stops.
     pub(super) stopping: CancellationToken,
-    /// The streams of each principal, each user and each network.
+    /// Counts the open streams of each principal, each user and each network.
     callers: Arc<Calls>,
-    /// All streams.
+    /// Counts all open streams.
     all: Arc<Pool>,
-    /// The memory of subscribed URIs, in bytes.
+    /// Counts the memory of subscribed URIs, in bytes.
     uris: Arc<Pool>,
-    /// The streams that may ask the identity provider at the same time.
+    /// Limits how many streams may ask the identity provider at the same time.
     questions: Semaphore,
     refusals: LogThrottle,
     clock: Arc<dyn Clock>,
@@ -92,17 +92,17 @@ impl UriMemory {
 /// The limit that a new stream would exceed. The text is for the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum TooMany {
-    #[error("all subscriptions and streams of sessions together")]
+    #[error("the total number of subscriptions and of streams of sessions")]
     All,
-    #[error("the subscriptions without a token of one network")]
+    #[error("the number of subscriptions without a token, for one network")]
     Network,
     #[error(
-        "the subscriptions and streams of sessions of one user with one client in one organization"
+        "the number of subscriptions and of streams of sessions, for one user with one client in one organization"
     )]
     Principal,
     #[error("the memory for URIs")]
     Uris,
-    #[error("the subscriptions and streams of sessions of one user or machine")]
+    #[error("the number of subscriptions and of streams of sessions, for one user or machine")]
     User,
 }
 

@@ -31,14 +31,14 @@ impl ServerBuilder {
     /// Sets how many connections may be open in all; at least 1.
     ///
     /// The default depends on the number of file descriptors that the process may have
-    /// (`ulimit -n`): seven eighths of that number minus 64, at most 10,000. With 1024 descriptors
-    /// the default is 832. If you set more connections than this formula leaves room for, the
-    /// server does not start.
+    /// (`ulimit -n`): seven eighths of that number, minus 64, and at most 10,000. With 1024
+    /// descriptors the default is 832. If you set more connections than seven eighths of that
+    /// number, minus 64, the server does not start.
     ///
     /// When a new connection exceeds the limit, the server closes an idle connection. Among the connections of the peer
-    /// network with the most connections, it closes the connection that has been idle for longest. It never closes a
-    /// connection with a call in flight for a new connection. If all connections have a call in flight, the server
-    /// answers the new connection with 503 and closes it.
+    /// network with the most connections, it closes the connection that has been idle for longest. To make room for a
+    /// new connection, it never closes a connection with a call in flight. If all connections have a call in flight,
+    /// the server answers the new connection with 503 and closes it.
     ///
     /// ```
     /// let builder = mcp_auth::server!().connections(500);

@@ -273,9 +273,9 @@ impl ServerBuilder {
     ///
     /// A look-up beyond the budget waits up to 30 s in a queue of three times this number, first come first served. A
     /// request that needs the look-up waits up to 8 s. After this time the server answers the request with 503 and
-    /// `Retry-After`, but the look-up stays in the queue. While half of the budget is free, the server refreshes a
-    /// cached membership that is in use when the membership is 20 s old, so that no request waits for the refresh. With
-    /// zero the server looks up no membership, and answers each request that needs a membership with 503.
+    /// `Retry-After`, but the look-up stays in the queue. While half of the budget is free, the server refreshes each
+    /// cached membership that is in use. It does so when the membership is 20 s old, so that no request waits for the
+    /// refresh. With zero the server looks up no membership, and answers each request that needs a membership with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {
@@ -283,11 +283,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the length of the longest body in bytes; 4 MiB by default. The server answers a longer
-    /// body with 413. Zero is a start-up error.
+    /// Sets the largest length of a request body in bytes; 4 MiB by default. The server answers a
+    /// longer body with 413. Zero is a start-up error.
     ///
-    /// Without a token the longest body is 64 KiB. The server answers a longer body without a token
-    /// with 401.
+    /// Without a token a body may have at most 64 KiB. The server answers a longer body without a
+    /// token with 401.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limits.body_limit = bytes;
         self
@@ -326,8 +326,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the most entries of a page of `tools/list`, `prompts/list`, `resources/list` and
-    /// `resources/templates/list`; 100 by default. Zero is a start-up error.
+    /// Sets the largest number of entries on a page of `tools/list`, `prompts/list`,
+    /// `resources/list` and `resources/templates/list`; 100 by default. Zero is a start-up error.
     ///
     /// A list with more entries has a `nextCursor`. A cursor is encrypted and authenticated. It is valid for an hour,
     /// only for the same caller and the same list, only while the caller sees the same entries, and only in a process

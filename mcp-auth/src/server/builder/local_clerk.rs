@@ -186,8 +186,8 @@ impl LocalClerkChoice {
         Finding::new(&codes::INSTANCE_MISSING, what).remedy_is(remedy)
     }
 
-    /// `wanted` is true if the code asks for a local Clerk. `has_feature` is true if the feature `emulator` is
-    /// on.
+    /// Returns how to configure an instance or a local Clerk. `wanted` is true if the code asks for a local
+    /// Clerk. `has_feature` is true if the feature `emulator` is on.
     fn remedy(&self, wanted: bool, has_feature: bool) -> String {
         let set = "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL)";
         if !self.kept_off_by.is_empty() {

@@ -52,9 +52,9 @@ impl ServerBuilder {
     /// Answers the probes `/healthz` and `/readyz` also at the address of the endpoint. Default: `MCP_HEALTH=on`, or no
     /// probes there if that variable is unset or `off`.
     ///
-    /// A probe needs no token and may have any `Host`. A response is a status and one word. `/healthz` answers 200 while
-    /// the process answers at all. `/readyz` answers 200 if the server has the issuer's keys and reaches the store of
-    /// tasks, and 503 otherwise, and from the moment when the server begins to stop.
+    /// A probe needs no token and may have any `Host`. A response is a status and one word. `/healthz` answers 200
+    /// while the process answers at all. `/readyz` answers 200 if the server has the issuer's keys and reaches the
+    /// store of tasks, and 503 otherwise. From the moment when the server begins to stop, `/readyz` always answers 503.
     ///
     /// ```
     /// let builder = mcp_auth::server!().health_probes();
@@ -180,7 +180,7 @@ fn counting(
     Metrics::default()
 }
 
-/// The longest time before the shutdown, in seconds.
+/// The longest [`drain_delay`](ServerBuilder::drain_delay) that may be set, in seconds.
 const LONGEST_DRAIN: f64 = 3600.0;
 
 #[cfg(test)]

@@ -21,13 +21,13 @@ impl ServerBuilder {
     /// opened it.
     ///
     /// `initialize` returns the id of the session in the header `Mcp-Session-Id`. A client that does not send this
-    /// header is served without a session, and so is a client without a token. A session ends with a DELETE, after 30
-    /// minutes without a request and without an open stream, and after 24 hours. A client that uses the session
-    /// afterwards gets a 404, and opens a new session.
+    /// header is served without a session, and so is a client without a token. A session ends with a DELETE, or after
+    /// 30 minutes without a request and without an open stream. A session also ends after 24 hours, even if it is in
+    /// use. A client that uses the session afterwards gets a 404, and opens a new session.
     ///
     /// A principal (a user or machine with one client in one organization) has at most 16 sessions, a user or machine
-    /// 64, and the server 10,000. At a limit, a new session takes the place of the session that has been idle for
-    /// longest. If no session is idle, the client is served without a session.
+    /// has at most 64, and the server has at most 10,000. At a limit, a new session takes the place of the session
+    /// that has been idle for longest. If no session is idle, the client is served without a session.
     ///
     /// ```
     /// let builder = mcp_auth::server!().legacy_sessions();

@@ -8,9 +8,10 @@ use super::super::codes;
 use super::super::finding::{Finding, Findings};
 use super::config::Config;
 
-/// A client that registers without scopes may ask only for the instance's default scopes; Clerk
-/// refuses every other scope. Claude and ChatGPT register without scopes, and then ask for the
-/// advertised scopes. Claude also asks for `offline_access`.
+/// Finds advertised scopes that the instance's default scopes lack. A client that registers without
+/// scopes may ask only for the default scopes; Clerk refuses every other scope. Claude and ChatGPT
+/// register without scopes, and then ask for the advertised scopes. Claude also asks for
+/// `offline_access`.
 ///
 /// Source:
 /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>,

@@ -31,15 +31,15 @@ struct Line {
 /// The reason why a text is not an access matrix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(in crate::server) enum Unreadable {
-    #[error("it has no table as `MCP_AUTH=tools-markdown` prints it")]
+    #[error("the file contains no table in the format that `MCP_AUTH=tools-markdown` prints")]
     NoTable,
-    #[error("line {line} has {cells} cells, and the header has {expected}")]
+    #[error("line {line} has {cells} cells, and the header of the table has {expected}")]
     Cells {
         line: usize,
         cells: usize,
         expected: usize,
     },
-    #[error("line {0} repeats a name")]
+    #[error("line {0} repeats the name of an earlier line")]
     Repeated(usize),
 }
 
