@@ -141,7 +141,7 @@ pub enum MintError {
         slug: String,
     },
     /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
-    #[error("these claims do not make an OAuth access token")]
+    #[error("these claims are not valid for an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
     #[error("`{field}` does not apply to a token of kind `{kind}`")]

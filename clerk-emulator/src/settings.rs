@@ -57,10 +57,10 @@ pub struct Settings {
     /// Whether access tokens get the claim `aud`. Off by default. The first registered MCP server turns this setting
     /// on.
     ///
-    /// If the `resource` (RFC 8707) of the authorization request is the URL of a registered server, the token's
-    /// `aud` is this `resource`, exactly as the client wrote it. The two URLs may differ in the query, in a port
-    /// that the scheme implies, and in the case of scheme and host. For any other `resource` the token has no `aud`.
-    /// It is not confirmed what Clerk does in that case.
+    /// If the `resource` (RFC 8707) of the authorization request is the URL of a registered server, the token's `aud`
+    /// is this `resource`, exactly as the client wrote it. The `resource` and the registered URL may differ in the
+    /// query, in a port that the scheme implies, and in the case of scheme and host. For any other `resource` the token
+    /// has no `aud`. It is not confirmed what Clerk does in that case.
     ///
     /// The audience is fixed when a person allows a client. If the claim was off or the server was
     /// not registered at that time, all later tokens of the grant have no `aud`, even after a

@@ -63,14 +63,15 @@ async fn mint_text(
     Ok(private().content_type(PLAIN_TEXT).body(token))
 }
 
-/// Refuses a long request, because an opaque token is stored with its scopes and claims.
+/// Refuses a long request. An opaque token is stored with its scopes and claims, so a long request would take much
+/// memory.
 fn check_length(request: &[u8]) -> Result<(), Problem> {
     if request.len() <= MAX_REQUEST {
         return Ok(());
     }
     let (code, message) = (
         "request_too_long",
-        "A request for a token has at most 8 KiB",
+        "A request for a token may have at most 8 KiB",
     );
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, message))
 }
