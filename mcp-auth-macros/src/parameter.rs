@@ -53,11 +53,11 @@ pub(crate) struct Argument {
     /// The name of the header in which clients repeat the argument, without `Mcp-Param-`.
     pub(crate) header: Option<LitStr>,
     pub(crate) rename: Option<LitStr>,
-    /// The word `alias` of the first `#[serde(alias = "…")]`. The attribute is also in the list of attributes.
+    /// The word `alias` of the first `#[serde(alias = "…")]`. The whole attribute stays in `attributes`.
     serde_alias: Option<Path>,
-    /// `#[serde(default)]`. The attribute is also in the list of attributes.
+    /// `#[serde(default)]`. The whole attribute stays in `attributes`.
     serde_default: bool,
-    /// The name in `#[serde(rename = "…")]`. The attribute is also in the list of attributes.
+    /// The name in `#[serde(rename = "…")]`. The whole attribute stays in `attributes`.
     serde_rename: Option<LitStr>,
     pub(crate) unshown: Vec<SuppressedKeyword>,
 }

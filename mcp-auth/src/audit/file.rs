@@ -47,7 +47,7 @@ pub struct AuditFile {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AuditSync {
-    /// After each write, before the next write. One write contains all records that wait in the queue, at most 256.
+    /// Syncs after each write. The next write waits for the sync. One write contains all queued records, at most 256.
     EachRecord,
     /// Once a second.
     EachSecond,

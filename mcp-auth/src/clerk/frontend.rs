@@ -25,7 +25,9 @@ pub(crate) enum FrontendUrlError {
     #[error("the Frontend API URL must have neither query nor fragment")]
     QueryOrFragment,
     /// The text is not a URL with a host.
-    #[error("the Frontend API URL is not a URL, like `https://verb-noun-42.clerk.accounts.dev`")]
+    #[error(
+        "the Frontend API URL is not a valid URL (a valid one looks like `https://verb-noun-42.clerk.accounts.dev`)"
+    )]
     Unreadable,
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Denied {
         cure: Option<Vec<String>>,
         why: NoOrganization,
     },
-    /// The caller does not have the role.
+    /// The caller does not have these roles.
     Role(Vec<Role>),
     /// The caller does not have these permissions.
     Permission(Vec<Permission>),

@@ -64,7 +64,7 @@ use super::names::{const_panic, const_panic_with, is_scope};
 #[derive(Clone, Copy)]
 pub struct Policy {
     name: &'static str,
-    /// The text that completes `Forbidden: … required`. `None` for the function of an attribute.
+    /// The text that completes `Forbidden: … required`. `None` if the policy is a function that an attribute names.
     required: Option<&'static str>,
     allows: fn(&CallerFacts<'_>) -> bool,
 }
@@ -120,7 +120,8 @@ impl Policy {
         self.name
     }
 
-    /// Returns the text that completes `Forbidden: … required`. `None` for the function of an attribute.
+    /// Returns the text that completes `Forbidden: … required`. `None` if the policy is a function that an attribute
+    /// names.
     pub(super) fn required(&self) -> Option<&'static str> {
         self.required
     }

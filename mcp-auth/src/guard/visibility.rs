@@ -53,8 +53,9 @@ pub(crate) struct OrganizationFacts<'a> {
 }
 
 impl OrganizationFacts<'_> {
-    /// Returns true if the URL names an organization in which the caller cannot act. A new token would not help in this
-    /// case, so the list differs from the list for a URL without the organization, and is not cached.
+    /// Returns true if the URL names an organization in which the caller cannot act. Tools that need an organization
+    /// are then hidden, because no new token would unlock them. Such a list is not cached, because the cache could not
+    /// tell it from the list for a URL without an organization.
     fn lack_that_of_the_url(&self) -> bool {
         self.current.is_none() && self.named_by == NamedBy::UrlQuery
     }

@@ -26,7 +26,7 @@ use super::body_with::BodyWith;
 pub(super) enum Unread {
     /// The connection broke before the body was complete.
     Broken,
-    /// A share of the bytes for bodies is used up. [`Exhausted`] says which share.
+    /// A limit on the total size of bodies is reached. [`Exhausted`] says which limit.
     Exhausted(Exhausted),
     /// The body did not arrive in time, or arrived too slowly.
     Late,
@@ -206,7 +206,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// Sets the number of counted bytes.
+    /// Raises the number of bytes that are counted for this body to `bytes`. Fails if a limit has no room for them.
     fn count(&mut self, bytes: usize) -> Result<(), Unread> {
         let counted = match &mut self.counted {
             Some(taken) => taken.grow(bytes.saturating_sub(taken.amount())),

@@ -51,11 +51,11 @@ pub(crate) struct Health {
     unready: LogThrottle,
 }
 
-/// The last outcome of asking the stores.
+/// The result of the last check of the stores.
 #[derive(Clone, Copy, Debug)]
 struct Stores {
     reachable: bool,
-    /// The uptime after which the stores are asked again. `None` if they were never asked.
+    /// The uptime after which the stores are checked again. `None` if they were never checked.
     next: Option<Duration>,
 }
 
@@ -86,8 +86,8 @@ impl Health {
         }
     }
 
-    /// Returns true if the stores are to be asked now. Other probes use the last outcome meanwhile, so that probes
-    /// cannot flood a store.
+    /// Returns true if the caller must check the stores now. Until the next check, other probes use the last result, so
+    /// that probes cannot flood a store.
     fn claims_stores(&self) -> bool {
         let now = self.clock.uptime();
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);

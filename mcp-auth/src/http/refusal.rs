@@ -57,7 +57,8 @@ pub(super) enum Refusal {
     SignIn(Vec<String>),
     /// 408: the body did not arrive in time, or arrived too slowly.
     SlowBody,
-    /// 503: too many subscriptions of this principal, of this user, without a token, or in all are open.
+    /// 503: too many subscriptions are open: for this principal, for this user, for callers without a token, or in
+    /// total.
     Subscriptions,
     /// 400: the query string has a token, which would end up in logs (RFC 9700 section 2.1).
     TokenInQuery,

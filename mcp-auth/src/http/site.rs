@@ -349,7 +349,7 @@ impl Site {
         }
     }
 
-    /// Returns the arguments of a tool that clients repeat in headers. Empty for an unknown tool.
+    /// Returns those arguments of the tool that clients repeat in headers. Empty for an unknown tool.
     #[cfg(feature = "testing")]
     pub(crate) fn mirrored_arguments(&self, tool: &str) -> &'static [MirroredArgument] {
         self.endpoint.mirrored_arguments(tool)

@@ -59,7 +59,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Returns `None` unless the text is an http(s) URL without a fragment and without credentials.
+    /// Returns `Some` only for an http(s) URL that has no fragment and no credentials.
     fn of(url: &'a str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
         if !url.bytes().all(is_plain) {

@@ -125,7 +125,7 @@ pub(crate) enum TokenError {
     /// A claim cannot be decoded.
     #[error("the claims can't be decoded")]
     Claims,
-    /// The header names extensions (`crit`). The server supports no extension.
+    /// The token's header requires extensions (`crit`), and the server supports none.
     #[error("the header requires an extension (`crit`)")]
     CriticalHeader,
     /// The key belongs to a local emulator, and the server does not accept emulators.
@@ -155,8 +155,8 @@ pub(crate) enum TokenError {
     /// The machine's token is meant for other machines.
     #[error("the token is meant for other machines")]
     MachineMismatch,
-    /// The machine of this server is not configured, so a machine's token cannot be checked.
-    #[error("the machine of this server is not configured")]
+    /// The id of the server's own machine is not configured, so a machine's token cannot be checked.
+    #[error("the id of the server's own machine is not configured")]
     MachineUnknown,
     /// The string is not a readable JWT.
     #[error("the token is malformed")]

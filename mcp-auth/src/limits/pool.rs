@@ -95,7 +95,8 @@ impl Pool {
         self.lock().get(&Group::All).copied().unwrap_or_default()
     }
 
-    /// No code under this lock panics, so the counts are consistent.
+    /// Locks the counts. Ignores poisoning: no code panics while it holds this lock, so the counts cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, HashMap<Group, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -71,7 +71,8 @@ impl Queue {
         }
     }
 
-    /// No code under this lock panics, so the table is consistent.
+    /// Locks the table. Ignores poisoning: no code panics while it holds this lock, so the table cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, HashMap<Group, Arc<Semaphore>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -100,7 +100,8 @@ impl<const N: usize> Counters<N> {
         self.lock().clone()
     }
 
-    /// No code under this lock panics, so the counts are consistent.
+    /// Locks the counts. Ignores poisoning: no code panics while it holds this lock, so the counts cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<[&'static str; N], u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -132,8 +132,8 @@ impl State {
         self.logs.len() >= MOST_LOGS || self.bytes >= MOST_BYTES
     }
 
-    /// Returns true if an `async fn` must not be polled. Only half of the queue counts, because the function may fill
-    /// the other half before its next `await`.
+    /// Returns true if the queue is at least half full. An `async fn` is then not polled, because a single poll may add
+    /// up to half a queue of messages.
     fn is_half_full(&self) -> bool {
         self.logs.len() >= MOST_LOGS / 2 || self.bytes >= MOST_BYTES / 2
     }
@@ -392,8 +392,8 @@ impl Channel {
         }
     }
 
-    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is
-    /// poisoned.
+    /// Locks the state. Ignores poisoning: no code panics while it holds this lock, so the state cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -332,7 +332,7 @@ impl Dialogue {
         self.given.code
     }
 
-    /// Notes that the code of the client does not confirm the call, because it was used before.
+    /// Notes that the confirmation code that the client sent was already used, so it does not confirm the call.
     pub(crate) fn refuse_code(&mut self) {
         self.lock().unused.remove(CONFIRM);
         self.given.code = GivenCode::Refused;
@@ -442,8 +442,8 @@ impl Dialogue {
         })
     }
 
-    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is
-    /// poisoned.
+    /// Locks the state. Ignores poisoning: no code panics while it holds this lock, so the state cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

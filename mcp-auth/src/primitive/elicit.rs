@@ -162,7 +162,7 @@ impl Context {
     }
 
     /// Asks the person to fill in a form that is known only at run time, for example because its choices come from a
-    /// database. Awaiting the question returns the properties of the form. Otherwise the method works like
+    /// database. Awaiting the question returns the properties of the form. Apart from that, the method works like
     /// [`elicit`](Self::elicit).
     ///
     /// ```

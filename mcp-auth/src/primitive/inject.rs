@@ -335,9 +335,9 @@ inject_part!(State<T>, shared: true, T);
 /// An injected value. It is borrowed from the request, or made for the call.
 #[derive(Debug)]
 pub enum Injected<'a, T> {
-    /// The request has the value.
+    /// A value that the request stores, borrowed from it.
     Borrowed(&'a T),
-    /// The value was made for this call.
+    /// A value that was made for this call.
     Owned(T),
 }
 

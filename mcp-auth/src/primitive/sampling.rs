@@ -15,11 +15,12 @@ use super::error::ToolError;
 
 impl Context {
     /// Asks the model of the client, and returns its message. MCP 2026-07-28 deprecates these requests: new functions
-    /// should call the API of a model themselves. Otherwise the method works like [`elicit`](Self::elicit).
+    /// should call the API of a model themselves. Apart from that, the method works like [`elicit`](Self::elicit).
     ///
     /// # Errors
     ///
-    /// - `authorize`, a [`FromContext`](crate::FromContext) or a completion function asked. The error is internal.
+    /// - The method was called from `authorize`, a [`FromContext`](crate::FromContext) or a completion function. The
+    ///   error is internal.
     ///
     /// Source: MCP 2026-07-28, client/sampling.
     pub async fn sample(
@@ -39,11 +40,12 @@ impl Context {
     }
 
     /// Returns the roots of the client: the directories and files with which the client works. MCP 2026-07-28
-    /// deprecates this request. Otherwise the method works like [`elicit`](Self::elicit).
+    /// deprecates this request. Apart from that, the method works like [`elicit`](Self::elicit).
     ///
     /// # Errors
     ///
-    /// - `authorize`, a [`FromContext`](crate::FromContext) or a completion function asked. The error is internal.
+    /// - The method was called from `authorize`, a [`FromContext`](crate::FromContext) or a completion function. The
+    ///   error is internal.
     ///
     /// Source: MCP 2026-07-28, client/roots.
     pub async fn list_roots(&self) -> Result<Vec<Root>, ToolError> {

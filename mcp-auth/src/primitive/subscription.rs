@@ -127,7 +127,8 @@ impl Hub {
         self.lock().all.len()
     }
 
-    /// No code under this lock panics, so the value is consistent even if the lock is poisoned.
+    /// Locks the value. Ignores poisoning: no code panics while it holds this lock, so the value cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, Subscribers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +181,8 @@ impl Mailbox {
         mem::take(&mut pending.wakers)
     }
 
-    /// No code under this lock panics, so the value is consistent even if the lock is poisoned.
+    /// Locks the value. Ignores poisoning: no code panics while it holds this lock, so the value cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

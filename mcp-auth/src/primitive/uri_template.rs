@@ -167,8 +167,8 @@ impl IntoIterator for Values {
 /// A depth-first search for the first split of a URI into the parts of a template.
 ///
 /// The search tries to end a variable before it makes the variable longer, so the first split that it finds has the
-/// shortest values. The search examines each state at most once, because only the state decides whether it leads to a
-/// match: a state that was examined before led to no match.
+/// shortest values. Whether a state leads to a match depends on nothing else. If the search reaches a state again, the
+/// first visit found no match, so the search skips the state.
 struct Search<'a> {
     parts: &'static [UriPart],
     uri: &'a str,

@@ -16,8 +16,8 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Collects the paths and messages of `found`. `names` lists the fields that have another name
-    /// for clients. A flattened field has no name.
+    /// Collects the paths and messages of `found`. `names` lists the fields whose name differs for clients, with the
+    /// name that clients see. Clients see no name for a flattened field.
     pub fn new(
         mut found: impl Iterator<Item = (impl Display, impl Display)>,
         names: &'static [(&'static str, Option<&'static str>)],

@@ -115,8 +115,8 @@ impl Calls {
         known + self.strangers.taken()
     }
 
-    /// The code that holds this lock cannot panic, so the counts are consistent even if the lock is
-    /// poisoned.
+    /// Locks the counts. Ignores poisoning: no code panics while it holds this lock, so the counts cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -150,7 +150,7 @@ impl InMemory {
     fn use_once(&self, id: String, party: Party) -> Use {
         let now = self.clock.unix_ms();
         let keep = u64::try_from(KEEP.as_millis()).unwrap_or(u64::MAX);
-        // The code that holds this lock cannot panic.
+        // Ignore poisoning: no code panics while it holds this lock, so the table cannot be half changed.
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.remove_expired(now);
         if used.ids.contains_key(&id) {

@@ -16,8 +16,8 @@ use crate::primitive::{Channel, ClientMessage, Next, Output};
 use super::era::Era;
 use super::record::Ended;
 
-/// A call with a channel for messages. The function runs in a Tokio task of its own, so its time-out passes even while
-/// the client does not read the messages.
+/// A call with a channel for messages. The function runs in its own Tokio task, so it still times out while the client
+/// does not read the messages.
 pub(super) struct Driver {
     task: Task,
     channel: Arc<Channel>,

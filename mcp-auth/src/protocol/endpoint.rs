@@ -227,8 +227,7 @@ impl Endpoint {
         self.config.organizations.forget();
     }
 
-    /// Returns true if at least one request without a token gets a response other than a challenge
-    /// to sign in.
+    /// Returns true if the server answers some requests without a token, instead of challenging every one of them.
     pub(crate) fn serves_anonymous(&self) -> bool {
         self.connects_anonymous()
             || self
@@ -381,9 +380,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the denial for a caller who lacks a scope that every request needs. Returns no denial for calls, because
-    /// the guard of a call reports all missing requirements together. Returns no denial for uses of a public prompt or
-    /// resource, because a caller without a token may use it too.
+    /// Returns the denial for a caller who lacks a scope that every request needs. Calls of tools are not checked here,
+    /// because the guard of a call reports all missing requirements together. Uses of a public prompt or resource are
+    /// not checked either, because even a caller without a token may use them.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
         if message.method == "tools/call" {
             return None;

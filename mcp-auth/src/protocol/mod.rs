@@ -122,7 +122,8 @@ pub(crate) enum RefusedMessage {
     /// The request needs a token, but has none: HTTP 401 with a challenge. The challenge asks for `scopes` in addition
     /// to the scopes of every challenge.
     SignIn { scopes: Vec<String> },
-    /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
+    /// Too many subscriptions are open for this principal, for this user, for callers without a token, or in total:
+    /// HTTP 503.
     Subscriptions,
     /// The audit log has no room for the record of the call, so the call did not run: HTTP 503.
     Unaudited,

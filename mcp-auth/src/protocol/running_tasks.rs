@@ -157,7 +157,8 @@ impl RunningTasks {
         }
     }
 
-    /// The code that holds this lock cannot panic.
+    /// Locks the tasks. Ignores poisoning: no code panics while it holds this lock, so the table cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,9 +27,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Returns true if a member that was read has a name that begins with `$serde_json::private::`, at any depth.
-    /// serde_json parses the value of `$serde_json::private::RawValue` as JSON of its own, with a new limit of nesting,
-    /// so such a text could overflow the stack.
+    /// Returns true if a member that was read, at any depth, has a name that begins with `$serde_json::private::`.
+    /// serde_json parses the value of `$serde_json::private::RawValue` as a separate document, and counts its nesting
+    /// from zero, so such a text could overflow the stack.
     pub(super) fn has_reserved_name(&self) -> bool {
         self.has_reserved_name
     }
@@ -147,7 +147,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips the name of a member and its colon.
+    /// Reads the name of a member, and skips the colon.
     fn name(&mut self) -> Option<Written<'a>> {
         let name = self.string()?;
         self.has_reserved_name |= name.is_reserved();

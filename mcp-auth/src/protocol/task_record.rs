@@ -142,7 +142,8 @@ impl TaskRecord {
         }
     }
 
-    /// Returns the task as a client sees it, without its last brace, and without the result or the error.
+    /// Returns the JSON text of the task as a client sees it, without the result or the error, and without the closing
+    /// brace.
     fn head(&self, stored: &StoredTask) -> String {
         let task = json!({
             "taskId": stored.id,
@@ -156,12 +157,12 @@ impl TaskRecord {
         task.strip_suffix('}').unwrap_or(&task).to_owned()
     }
 
-    /// Returns the members of a `CreateTaskResult`, without the last brace.
+    /// Returns the JSON text of a `CreateTaskResult` without the closing brace, so that the caller can add members.
     pub(super) fn created(&self, stored: &StoredTask) -> String {
         self.head(stored)
     }
 
-    /// Returns the members of a `DetailedTask`, without the last brace.
+    /// Returns the JSON text of a `DetailedTask` without the closing brace, so that the caller can add members.
     pub(super) fn detailed(&self, stored: &StoredTask) -> String {
         let head = self.head(stored);
         match &self.state {

@@ -173,7 +173,8 @@ impl TasksInMemory {
         }
     }
 
-    /// The code that holds this lock cannot panic.
+    /// Locks the tasks, and removes expired tasks. Ignores poisoning: no code panics while it holds this lock, so the
+    /// tasks cannot be half changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.remove_expired(self.clock.unix_ms());

@@ -69,8 +69,8 @@ impl ServerBuilder {
     ///   tokens without a machine, API keys with an empty list of scopes or without a secret key,
     ///   or `check_users` without a secret key.
     /// - `organization_from` is set, and no secret key is set.
-    /// - The audience policy would accept tokens without an audience from any client, off loopback
-    ///   or during a transition.
+    /// - The audience policy would accept tokens without an audience from any client, and the server is not on loopback
+    ///   or the policy is a transition.
     /// - There is no tool to serve, or two tools have the same name.
     /// - A tool takes state that was not set, or two values of the same type were set as state.
     /// - No accepted token can pass the guard of a tool.

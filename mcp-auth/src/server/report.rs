@@ -121,7 +121,7 @@ impl Report {
         }
     }
 
-    /// Reports a server over stdio, which has one caller and no URL.
+    /// Makes this the report of a stdio server, which has one caller and no URL.
     #[cfg(feature = "stdio")]
     pub(super) fn over_stdio(mut self, caller: String) -> Self {
         self.endpoint = "stdin and stdout".to_owned();
@@ -372,13 +372,13 @@ fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     )];
     if registry.iter().any(|tool| tool.guard().is_public()) {
         lines.push(format!(
-            "calls in flight without a token: {} per network, {} in all",
+            "calls in flight without a token: {} per network, {} in total",
             anonymous.network, anonymous.all
         ));
     }
     if registry.iter().any(|tool| tool.is_blocking()) {
         lines.push(format!(
-            "threads for tools that are plain functions: {} per user, {} without a token, {} in all",
+            "threads for tools that are plain functions: {} per user, {} without a token, {} in total",
             threads.known, threads.strangers, threads.all
         ));
     }
@@ -456,12 +456,12 @@ fn enforced(
     }
     if let (true, Some(source)) = (looks_up, builder.organizations.in_words()) {
         lines.push(format!(
-            "organizations: current memberships, at most 30 s old, {source}"
+            "organizations: current memberships, looked up at most 30 s ago, {source}"
         ));
         return lines;
     }
     lines.push(match (looks_up, builder.scopes.trust_token_org) {
-        (true, false) => "organizations: current memberships, at most 30 s old".to_owned(),
+        (true, false) => "organizations: current memberships, looked up at most 30 s ago".to_owned(),
         (true, true) => {
             "organizations: from the token, which may be a day old; roles and permissions: current \
              memberships"

@@ -215,7 +215,8 @@ impl Connection {
         }
     }
 
-    /// The code that holds this lock cannot panic, so the session is consistent even if the lock is poisoned.
+    /// Locks the session. Ignores poisoning: no code panics while it holds this lock, so the session cannot be half
+    /// changed.
     fn session(&self) -> MutexGuard<'_, Option<(Arc<SessionId>, AbortHandle)>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,8 +16,8 @@ pub(super) struct Output(mpsc::Sender<Vec<u8>>);
 pub(super) struct Closed;
 
 impl Output {
-    /// Starts the thread. The second value completes when the last clone of the first value is dropped and the thread has
-    /// written all messages.
+    /// Starts the thread. Returns a sender and a receiver. The receiver completes when all clones of the sender are
+    /// dropped and the thread has written all messages.
     pub(super) fn start(
         mut output: impl Write + Send + 'static,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {

@@ -49,7 +49,8 @@ impl Running {
         Some(cancelled.clone())
     }
 
-    /// The code that holds this lock cannot panic, so the table is consistent even if the lock is poisoned.
+    /// Locks the table. Ignores poisoning: no code panics while it holds this lock, so the table cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

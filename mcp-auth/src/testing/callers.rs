@@ -1,16 +1,16 @@
-//! The callers that a test starts.
+//! The callers with which a test sends requests.
 
 use super::server::TestServer;
 use super::user::TestUser;
 
 impl TestServer {
-    /// Starts a caller that is a user, given by name or id (`ada`, `user_ada`). The caller has an OAuth access token
+    /// Returns a caller that is a user, given by name or id (`ada`, `user_ada`). The caller has an OAuth access token
     /// for this server.
     pub fn user(&self, name: &str) -> TestUser<'_> {
         TestUser::new(self, name)
     }
 
-    /// Starts a caller that is a machine, given by name or id (`billing`, `mch_billing`). The caller has an opaque
+    /// Returns a caller that is a machine, given by name or id (`billing`, `mch_billing`). The caller has an opaque
     /// token for the server's machine; [`jwt`](TestUser::jwt) makes the token a JWT.
     ///
     /// ```standalone_crate
@@ -36,18 +36,18 @@ impl TestServer {
         TestUser::machine(self, name)
     }
 
-    /// Starts a caller with an API key of an organization, which is given by slug or id. [`TestUser::api_key`] makes a
+    /// Returns a caller with an API key of an organization, which is given by slug or id. [`TestUser::api_key`] makes a
     /// user's API key.
     pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
         TestUser::organization_key(self, organization)
     }
 
-    /// Starts a caller without a token.
+    /// Returns a caller that sends no token.
     pub fn anonymous(&self) -> TestUser<'_> {
         TestUser::anonymous(self)
     }
 
-    /// Starts a caller with this token.
+    /// Returns a caller that sends this token.
     pub fn bearer(&self, token: impl Into<String>) -> TestUser<'_> {
         TestUser::bearer(self, token.into())
     }

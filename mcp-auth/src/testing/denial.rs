@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The reason why the guard denied a call, in the form for programs.
-/// [`TestAnswer::denial`](super::TestAnswer::denial) returns it.
+/// The reason why the guard denied a call, in machine-readable form. [`TestAnswer::denial`](super::TestAnswer::denial)
+/// returns it.
 ///
 /// ```standalone_crate
 /// use mcp_auth::testing::TestServer;

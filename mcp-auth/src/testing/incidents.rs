@@ -55,7 +55,7 @@ impl TestServer {
         must_exist(user, self.instance.set_banned(user, false));
     }
 
-    /// Locks a user at Clerk, as Clerk does after too many wrong passwords. Otherwise the method works like
+    /// Locks a user at Clerk, as Clerk does after too many wrong passwords. Apart from that, the method works like
     /// [`ban`](Self::ban).
     pub fn lock(&self, user: &str) {
         self.know(user);
@@ -72,9 +72,9 @@ impl TestServer {
         must_exist(user, self.instance.set_locked(user, false));
     }
 
-    /// Deletes a user at Clerk, with all memberships. Otherwise the method works like [`ban`](Self::ban). To test a
-    /// token of the deleted user, get the token before the deletion, because [`user`](Self::user) creates a new user
-    /// with this name.
+    /// Deletes a user at Clerk, with all memberships. Apart from that, the method works like [`ban`](Self::ban). To
+    /// test a token of the deleted user, get the token before the deletion, because [`user`](Self::user) creates a new
+    /// user with this name.
     ///
     /// # Panics
     ///

@@ -180,7 +180,7 @@ impl TestServer {
         }
     }
 
-    /// Returns how often the tool's function was called, in all requests so far.
+    /// Returns how often the requests so far have called the tool's function.
     #[must_use]
     pub fn ran(&self, tool: &str) -> usize {
         self.starts.of(tool)

@@ -56,8 +56,8 @@ impl TestUser<'_> {
         capabilities
     }
 
-    /// Waits until the task of an answer has ended, and returns the answer that an ordinary call would have. Returns an
-    /// answer without a task unchanged.
+    /// Waits until the task of an answer has ended, and returns the answer that an ordinary call would have. If the
+    /// answer has no task, returns the answer unchanged.
     pub(super) async fn follow(&self, created: TestAnswer) -> TestAnswer {
         let Some(id) = created.task_id() else {
             return created;

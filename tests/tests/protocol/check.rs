@@ -980,7 +980,7 @@ async fn a_machine_key_that_clerk_refuses_or_that_belongs_to_another_machine_is_
 
     let good = with_machine(|_, _| None);
     let others = || of_machine(&good).machine_secret_key("ak_hunter22");
-    let what = "`machine_secret_key` is not the key of mch_mcp";
+    let what = "the key in `machine_secret_key` does not belong to the machine mch_mcp";
     expect(others(), Severity::Error, what).await;
     // While a key is changed, two are good.
     others().build().await.unwrap();
@@ -1022,7 +1022,7 @@ async fn the_machines_of_a_local_clerk_are_checked_like_the_machines_of_clerk() 
             server()
                 .machine_id("mch_mcp")
                 .machine_secret_key(others.expose()),
-            Some("`machine_secret_key` is not the key of mch_mcp"),
+            Some("the key in `machine_secret_key` does not belong to the machine mch_mcp"),
         ),
     ] {
         let report = check(server).await;

@@ -745,7 +745,7 @@ async fn a_url_that_names_an_organization_is_served_and_challenged_like_the_endp
         .await;
     let page = String::from_utf8(page.body).unwrap();
     for text in [
-        "organizations: current memberships, at most 30 s old, named by the token or by `?org=` in the URL",
+        "organizations: current memberships, looked up at most 30 s ago, named by the token or by `?org=` in the URL",
         "organization is named by the token or by `?org=` in the URL",
     ] {
         assert!(page.contains(text), "no {text} in {page}");

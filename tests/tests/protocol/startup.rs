@@ -189,7 +189,10 @@ async fn unsafe_urls_are_named() {
         );
     }
     let text = refusal(plain().frontend_api_url("https://")).await;
-    assert!(text.contains("is not a URL, like `https://"), "{text}");
+    assert!(
+        text.contains("is not a valid URL (a valid one looks like `https://"),
+        "{text}"
+    );
     let server = || {
         plain()
             .publishable_key(PK_TEST)

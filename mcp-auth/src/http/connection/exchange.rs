@@ -12,7 +12,7 @@ use actix_web::dev::Service;
 use super::super::body_with::BodyWith;
 use super::signals::Signals;
 
-/// Lets a service answer a request, and reports the call to the connection.
+/// Lets a service answer a request. Tells the connection when the call begins and when the response is complete.
 pub(super) fn answer<S, B>(
     mut request: Request,
     service: &S,
@@ -36,8 +36,8 @@ where
     }
 }
 
-/// Lets a service accept or refuse a request with `Expect: 100-continue`, and reports the call to
-/// the connection.
+/// Asks a service whether it accepts a request with `Expect: 100-continue`. Tells the connection that a call begins
+/// and, if the service refuses the request, when the response is complete.
 pub(super) fn judge<X>(
     mut request: Request,
     service: &X,

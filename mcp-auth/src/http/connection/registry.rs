@@ -94,7 +94,8 @@ impl Registry {
             .min(TRANSFER - 1)
     }
 
-    /// Code that holds this lock only adds and removes places, so the value is consistent even after a panic.
+    /// Locks the places. Ignores poisoning: the code that holds this lock only adds and removes places, so a panic
+    /// leaves no place half changed.
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,19 +206,19 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Sets the state: the connection has been waiting for a request since `since`.
+    /// Sets the state to "idle": the connection is waiting for a request. `since` is when this began.
     pub(super) fn idle(&self, since: Instant) {
         self.slot.set(self.registry.since_start(since));
     }
 
-    /// Sets the state: since `since`, a body has been arriving, or a response has been waiting for
-    /// its client.
+    /// Sets the state to "transfer": a body is arriving, or a response is waiting for its client. `since` is when this
+    /// began.
     pub(super) fn transfer(&self, since: Instant) {
         self.slot.set(TRANSFER | self.registry.since_start(since));
     }
 
-    /// Sets the state: a call begins, and the connection cannot be evicted. Returns false if the
-    /// connection was already evicted.
+    /// Sets the state to "in a call": the connection cannot be evicted. Returns false if the connection was already
+    /// evicted.
     #[must_use]
     pub(super) fn call(&self) -> bool {
         self.slot.set(IN_CALL)
@@ -251,7 +252,8 @@ impl Slot {
         Self(AtomicU64::new(since), Mutex::new(None))
     }
 
-    /// Only the connection itself sets its state. The only other change is an eviction.
+    /// Sets the state. Only the connection calls this, and only an eviction changes the state otherwise. Returns false,
+    /// and changes nothing, if the connection was evicted.
     fn set(&self, state: u64) -> bool {
         let current = self.0.load(Ordering::Relaxed);
         current != EVICTED

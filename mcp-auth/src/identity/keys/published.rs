@@ -376,7 +376,8 @@ impl Shared {
         self.usable_until_ms.store(as_ms(uptime), Ordering::Release);
     }
 
-    /// No code under this lock panics, so the data is consistent.
+    /// Locks the pace of fetches. Ignores poisoning: no code panics while it holds this lock, so the data cannot be
+    /// half changed.
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -111,7 +111,8 @@ impl Circuit {
         }
     }
 
-    /// No code under this lock panics, so the data is consistent.
+    /// Locks the state. Ignores poisoning: no code panics while it holds this lock, so the state cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -128,7 +128,7 @@ impl<K: Eq + Hash, T: Clone> Drop for Flight<K, T> {
     }
 }
 
-/// No code under these locks panics, so the data is consistent.
+/// Locks a mutex. Ignores poisoning: no code panics while it holds such a lock, so the data cannot be half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

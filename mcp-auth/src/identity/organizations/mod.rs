@@ -113,8 +113,7 @@ impl Organizations {
         }
     }
 
-    /// Uses these sources in addition to the token. Without memberships to look up, these sources
-    /// name no organization.
+    /// Reads the organization from these sources too. They are ignored if the server cannot look up memberships.
     pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
         Self { sources, ..self }
     }

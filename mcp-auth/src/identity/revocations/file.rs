@@ -34,8 +34,8 @@ pub(crate) struct RevocationFile {
     seen: Option<Seen>,
     /// The digest of the bytes that were last read.
     digest: Option<[u8; 32]>,
-    /// True if the file has to be read once more although its state is the same. A second change within one tick of the
-    /// file system's clock does not change the state.
+    /// True if the next poll must read the file even if its state is unchanged: after the last read, the file may have
+    /// changed again within the same tick of the file system's clock.
     once_more: bool,
     /// The reason why the content that was last read cannot be used.
     problem: Option<FileError>,

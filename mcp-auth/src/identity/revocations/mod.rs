@@ -264,7 +264,8 @@ impl Revocations {
         changed
     }
 
-    /// The code that holds this lock cannot panic, so the lists are consistent even if the lock is poisoned.
+    /// Locks the lists. Ignores poisoning: no code panics while it holds this lock, so the lists cannot be half
+    /// changed.
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
         self.0.layers.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -122,7 +122,7 @@ impl Windows {
     /// Removes the windows that have ended. Returns the table and the uptime. The uptime is read under the lock, so
     /// that windows begin in the order of time.
     fn lock(&self) -> (MutexGuard<'_, Table>, Duration) {
-        // No code under this lock panics, so the data is consistent.
+        // Ignore poisoning: no code panics while it holds this lock, so the table cannot be half changed.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.uptime();
         table.remove_ended(now);

@@ -53,20 +53,20 @@ impl fmt::Display for Format {
     }
 }
 
-/// `full-date` (RFC 3339 §5.6).
+/// Returns true for a `full-date` (RFC 3339 §5.6).
 fn is_date(text: &str) -> bool {
     let format = format_description!("[year]-[month]-[day]");
     // `[year]` would also accept a sign.
     text.len() == 10 && time::Date::parse(text, format).is_ok()
 }
 
-/// `date-time` (RFC 3339 §5.6). The crate `time` would accept every character between date and time.
+/// Returns true for a `date-time` (RFC 3339 §5.6). The crate `time` would accept every character between date and time.
 fn is_date_time(text: &str) -> bool {
     let separator = text.as_bytes().get(10);
     matches!(separator, Some(b'T' | b't')) && OffsetDateTime::parse(text, &Rfc3339).is_ok()
 }
 
-/// `Mailbox` (RFC 5321 §4.1.2), with an unquoted name and the name of a host.
+/// Returns true for a `Mailbox` (RFC 5321 §4.1.2) whose local part is not quoted and whose domain is a host name.
 fn is_email(text: &str) -> bool {
     let Some((name, host)) = text.split_once('@') else {
         return false;

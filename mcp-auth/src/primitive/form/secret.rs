@@ -23,9 +23,9 @@ pub(crate) fn secret_in(name: &str) -> Option<&'static str> {
     SECRETS.into_iter().find(named)
 }
 
-/// Splits a name at every character that is not a letter, and where a lower-case letter precedes an
-/// upper-case letter. The last letter of several upper-case letters belongs to the next word, as in
-/// `APIKey`.
+/// Splits a name at every character that is not a letter, and where a lower-case letter precedes an upper-case letter.
+/// In a run of upper-case letters that a lower-case letter follows, the last one begins the next word: `APIKey` is
+/// `API` and `Key`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = None;

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A part of an input schema that some clients refuse.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Unsupported {
-    /// The schema of all arguments consists of alternatives.
+    /// The root of the schema combines other schemas (`allOf`, `anyOf` or `oneOf`).
     RootAlternatives,
     /// A property has a name that some model providers refuse.
     PropertyName(String),

@@ -147,7 +147,7 @@ impl Automaton {
 }
 
 impl Node {
-    /// Returns the pairs of edges, one from each node, that have a common character.
+    /// Returns the pairs of edges, one from each node, whose labels share a character.
     fn common_edges<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Edge, &'a Edge)> {
         self.edges.iter().flat_map(|left| {
             let common = other
@@ -160,7 +160,7 @@ impl Node {
 }
 
 impl Label {
-    /// Returns true if both labels have a common character.
+    /// Returns true if the two labels share a character.
     fn meets(self, other: Self) -> bool {
         match (self, other) {
             // Every class of characters contains the letters.

@@ -235,8 +235,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the kinds of messages that the function may send. If the client accepts a stream of events, these are
-    /// the messages that the client asked for.
+    /// Returns the kinds of messages that the function may send. These are the kinds that the client asked for, or none
+    /// if the client accepts no stream of events.
     fn wanted(
         &self,
         served: &Served,

@@ -72,8 +72,8 @@ pub(crate) enum Transport {
         /// True if legacy clients get sessions.
         legacy_sessions: bool,
     },
-    /// One client, which started this process. Its messages have no headers, no message can carry another token, and a
-    /// legacy client has a session.
+    /// One client, which started this process. Its messages have no headers. All messages use the token with which the
+    /// process was started. A legacy client always has a session.
     Stdio,
 }
 

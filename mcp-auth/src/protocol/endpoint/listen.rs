@@ -189,9 +189,9 @@ impl Endpoint {
         }
     }
 
-    /// Decides whether a caller may read a resource now. The guard decides with a membership that is at most 30 s old,
-    /// and then `authorize` decides. The function of the resource does not run. Returns false for an unknown URI. Only
-    /// a caller whom the guard allows can learn from the rates that a resource has an `authorize` function.
+    /// Decides whether a caller may read a resource now. The guard decides with a membership that was looked up at most
+    /// 30 s ago, and then `authorize` decides. The function of the resource does not run. Returns false for an unknown
+    /// URI. Only a caller whom the guard allows can learn from the rates that a resource has an `authorize` function.
     pub(super) async fn may_read(
         self: &Arc<Self>,
         reader: &Reader,

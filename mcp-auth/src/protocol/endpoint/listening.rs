@@ -2,8 +2,8 @@
 //! ends when the token ends.
 //!
 //! INVARIANT: a notification is written only after the server has accepted the token for this batch of changes. A
-//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the caller
-//! again, with a membership that is at most 30 s old. `task_watch` has the invariant for tasks.
+//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the
+//! caller again, with a membership that was looked up at most 30 s ago. `task_watch` has the invariant for tasks.
 
 use std::future::poll_fn;
 use std::pin::pin;

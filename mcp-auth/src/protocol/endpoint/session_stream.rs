@@ -1,4 +1,4 @@
-//! Opens the streams of sessions.
+//! Opens session streams.
 
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 //! stream whose token is no longer accepted.
 //!
 //! INVARIANT: a notification is written only after the server has accepted the token for this batch of changes. A
-//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the caller
-//! again, with a membership that is at most 30 s old.
+//! notification about a resource is written only after the guard and `authorize` of the resource have allowed the
+//! caller again, with a membership that was looked up at most 30 s ago.
 //!
 //! Source: MCP 2025-11-25, server/resources, subscriptions, and the list changed notifications of each list.
 

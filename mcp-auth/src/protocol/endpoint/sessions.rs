@@ -78,7 +78,7 @@ impl Endpoint {
         self.sessions.is_some()
     }
 
-    /// Ends the subscriptions, and the streams of sessions that belong to no call, because the server is stopping.
+    /// Ends the subscriptions, and those session streams that belong to no call, because the server is stopping.
     pub(crate) fn stop_streams(&self) {
         self.config.streams.stopping.cancel();
         if let Some(sessions) = &self.sessions {

@@ -228,7 +228,8 @@ impl Sessions {
         }
     }
 
-    /// The code that holds this lock cannot panic, so the table is consistent even if the lock is poisoned.
+    /// Locks the table. Ignores poisoning: no code panics while it holds this lock, so the table cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

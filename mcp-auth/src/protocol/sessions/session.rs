@@ -125,7 +125,8 @@ impl Session {
         self.resumes && self.version == WITH_POLLING
     }
 
-    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is poisoned.
+    /// Locks the state. Ignores poisoning: no code panics while it holds this lock, so the state cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -92,17 +92,17 @@ impl UriMemory {
 /// The limit that a new stream would exceed. The text is for the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum TooMany {
-    #[error("the total number of subscriptions and of streams of sessions")]
+    #[error("the number of open subscriptions and session streams in total")]
     All,
-    #[error("the number of subscriptions without a token, for one network")]
+    #[error("the number of open subscriptions without a token, for one network")]
     Network,
     #[error(
-        "the number of subscriptions and of streams of sessions, for one user with one client in one organization"
+        "the number of open subscriptions and session streams, for one user with one client in one organization"
     )]
     Principal,
     #[error("the memory for URIs")]
     Uris,
-    #[error("the number of subscriptions and of streams of sessions, for one user or machine")]
+    #[error("the number of open subscriptions and session streams, for one user or machine")]
     User,
 }
 

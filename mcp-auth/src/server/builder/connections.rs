@@ -28,7 +28,7 @@ pub(in crate::server) struct ConnectionOptions {
 /// an application that runs under actix-web's `HttpServer`. `docs/connections.md` explains how the
 /// limits work together.
 impl ServerBuilder {
-    /// Sets how many connections may be open in all; at least 1.
+    /// Sets how many connections may be open in total; at least 1.
     ///
     /// The default depends on the number of file descriptors that the process may have
     /// (`ulimit -n`): seven eighths of that number, minus 64, and at most 10,000. With 1024

@@ -63,8 +63,8 @@ impl ServerBuilder {
     /// Sets the store in which all processes of this server remember used confirmations. By default each process
     /// remembers its own confirmations.
     ///
-    /// A server with [`state_keys`](Self::state_keys) and a tool with `confirm` does not start without a store, because
-    /// another process with the same keys would accept a confirmation a second time. If there is only one process, call
+    /// If [`state_keys`](Self::state_keys) is set and a tool has `confirm`, the server does not start without a store:
+    /// another process with the same keys would accept a used confirmation again. If there is only one process, call
     /// [`single_process`](Self::single_process) instead.
     pub fn confirmation_store(mut self, store: impl ConfirmationStore) -> Self {
         self.state_keys.store = Some(Arc::new(store));

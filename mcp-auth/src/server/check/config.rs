@@ -45,13 +45,13 @@ impl<'a> Config<'a> {
         self.resolved.settings.canonical.as_ref().ok()
     }
 
-    /// Reports whether the instance is a local Clerk, which has no dashboard.
+    /// Returns true if the instance is a local Clerk, which has no dashboard.
     pub(super) fn is_local(&self) -> bool {
         self.clerk.frontend.value.is_local()
     }
 
-    /// Returns the instruction to change a setting in the dashboard. For a local Clerk, which has no dashboard, the
-    /// text says so.
+    /// Returns the instruction to change a setting in the dashboard. A local Clerk has no dashboard, so its text names
+    /// the settings of the local Clerk first.
     pub(super) fn dashboard(&self, what: &str) -> String {
         match self.is_local() {
             true => format!(

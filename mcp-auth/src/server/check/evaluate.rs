@@ -188,7 +188,7 @@ fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
         .remedy_is("copy the id from the machine's page in the dashboard"),
         MachineCheck::OtherKey => Finding::new(
             &codes::MACHINE_KEY_OF_OTHER_MACHINE,
-            format!("{key_setting} is not the key of {id}"),
+            format!("the key in {key_setting} does not belong to the machine {id}"),
         )
         .remedy_is(format!(
             "take {id_setting} and {key_setting} from one machine's page"

@@ -3,8 +3,7 @@
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// Finds a program that was built to abort on a panic. In this program, a panic in one tool ends
-/// the whole server.
+/// Reports it if this program was built with `panic = "abort"`: a panic in one tool then ends the whole server.
 pub(in super::super) fn panics() -> Option<Finding> {
     cfg!(panic = "abort").then(|| {
         let finding = Finding::new(&codes::PANIC_ABORTS, "built with `panic = \"abort\"`");

@@ -288,7 +288,8 @@ impl Budget {
         }
     }
 
-    /// No code under this lock panics, so the data is consistent.
+    /// Locks the state. Ignores poisoning: no code panics while it holds this lock, so the state cannot be half
+    /// changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
