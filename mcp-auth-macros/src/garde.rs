@@ -73,7 +73,7 @@ fn names_dive_or_skip(tokens: TokenStream) -> bool {
     })
 }
 
-/// Asserts that types have no rules. This is needed at places where the rules of a type are not enforced.
+/// Asserts that types have no rules, at places where the rules of a type would not be enforced.
 pub(crate) fn check_undived<'a>(types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
     let checks: Vec<_> = types
         .map(|ty| quote_spanned!(ty.span()=> __private::check_undived(__private::Rules::<#ty>::DECLARED);))

@@ -1,5 +1,5 @@
-//! The three primitives of MCP that an attribute can declare: tools, prompts and resources. This module
-//! has their names in messages, and the keys of their attributes.
+//! The three primitives of MCP that an attribute can declare: tools, prompts and resources. This module contains their
+//! names for messages, and the keys of their attributes.
 
 use std::fmt;
 

@@ -16,8 +16,8 @@ pub(crate) enum Passing {
     InjectedOptional(Type),
 }
 
-/// Decides how a parameter of this type is passed. The form of the type decides, not the name. The only exception is
-/// `Option`, which can be recognised only by its name.
+/// Decides how a parameter of this type is passed. The form of the type decides, not its name, except for `Option`,
+/// which can be recognised only by its name.
 pub(crate) fn passing(primitive: Primitive, ty: &Type) -> syn::Result<Passing> {
     if let Type::Reference(reference) = ungrouped(ty) {
         return injected(primitive, ty, reference).map(Passing::Injected);

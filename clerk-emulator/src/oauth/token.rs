@@ -16,8 +16,7 @@ use crate::request::{Audience, TokenRequest};
 use crate::scope;
 
 impl OAuth {
-    /// Grants a client to act for a user, in an organization or in none. Returns the location of
-    /// the response to the client.
+    /// Lets a client act for a user, in an organization or in none. Returns the location of the response to the client.
     ///
     /// # Errors
     /// - The text of an error page: the user or the membership does not exist.

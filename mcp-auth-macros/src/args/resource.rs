@@ -95,8 +95,8 @@ impl ResourceArgs {
     }
 }
 
-/// Returns true if the author probably meant the first entry as the URI. This is the case for any entry except `key`,
-/// `key = …` and `key(…)`. It is also the case for the key `uri`, and for the name of a constant.
+/// Returns true if the author probably meant the first entry as the URI: the entry has none of the forms `key`, `key =
+/// …` and `key(…)`, or its key is `uri`, or it is the name of a constant.
 fn stands_for_uri(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     let Ok(key) = ahead.call(Ident::parse_any) else {
