@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Reports whether the URL's host is loopback: `localhost`, `127.0.0.0/8` or `[::1]`.
+/// Returns true if the URL's host is loopback: `localhost`, `127.0.0.0/8` or `[::1]`.
 pub(crate) fn is_url(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => is_name(name),
@@ -14,7 +14,7 @@ pub(crate) fn is_url(url: &Url) -> bool {
     }
 }
 
-/// Reports whether a host to listen on is loopback. An IPv6 address may have brackets.
+/// Returns true if a host to listen on is loopback. An IPv6 address may have brackets.
 pub(crate) fn is_host(host: &str) -> bool {
     let bare = host.trim_matches(['[', ']']);
     let address = bare.parse::<IpAddr>();

@@ -160,8 +160,8 @@ impl Metadata {
     /// Returns the document, at most five minutes old.
     ///
     /// # Errors
-    /// [`Unavailable`] if the issuer does not return the document. The issuer is asked again after
-    /// 30 seconds.
+    /// [`Unavailable`] if the issuer does not return the document. The next call after 30 seconds requests the document
+    /// again.
     pub(crate) async fn document(&self) -> Result<Document, Unavailable> {
         if let Some(cached) = self.lookup.cached(&()) {
             return cached.value.ok_or(unavailable(cached.rest));

@@ -52,7 +52,7 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         let token = TokenFacts::of(caller);
         let (known, token) = match facts.organization {
             Ok(organization) => (organization, token),
-            // While the organization is unknown, no policy can be asked. Decide as if the caller acted in no
+            // While the organization is unknown, no policy can be evaluated. Decide as if the caller acted in no
             // organization and every policy denied. If the caller passes even then, the look-up cannot change the
             // result, because the guard is monotonic apart from policies. The error of the look-up is then ignored.
             Err(_) => {

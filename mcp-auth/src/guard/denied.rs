@@ -76,7 +76,7 @@ pub(crate) enum Denied {
 pub(crate) enum Required<'a> {
     /// One of the inner lists must be met in full.
     Alternatives(Vec<Vec<Named>>),
-    /// All of these names are required. For kinds of tokens, one of the names is required.
+    /// One of these names is required if they are kinds of tokens, and all of them otherwise.
     Names(Vec<Cow<'a, str>>),
 }
 

@@ -83,7 +83,7 @@ pub enum ExplainedDecision {
     Allowed,
     /// The guard denies the caller.
     Denied,
-    /// A policy decides. The server asks no policy about a caller without a token.
+    /// A policy decides. The server evaluates no policy for a caller without a token.
     DependsOnPolicy,
     /// The guard needs a token, and the caller has no accepted token.
     NotSignedIn,
@@ -101,8 +101,8 @@ pub struct ExplainedRequirement {
     /// states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stated_by: Option<&'static str>,
-    /// Whether the caller meets the requirement. `None` if the server does not know, because the server asks no policy, or
-    /// because the organization cannot be looked up.
+    /// Whether the caller meets the requirement. `None` if the server does not know, because it evaluates no policy for
+    /// this caller, or because the organization cannot be looked up.
     pub met: Option<bool>,
     /// The fact that was compared: `token`, `session`, `organization`, `membership` or `policy`. `None` for alternatives.
     #[serde(skip_serializing_if = "Option::is_none")]

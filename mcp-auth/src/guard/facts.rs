@@ -41,10 +41,10 @@ pub(crate) struct TokenFacts<'a> {
 /// The answers of policies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Policies<'a> {
-    /// The server asks each policy about this caller.
+    /// The server evaluates each policy for this caller.
     Ask(&'a Caller),
-    /// Every policy has this answer. Policies cannot be asked if the caller is imaginary or if the organization is
-    /// unknown.
+    /// Every policy is assumed to give this answer. Policies cannot be evaluated if the caller is imaginary or if the
+    /// organization is unknown.
     Assume(bool),
 }
 

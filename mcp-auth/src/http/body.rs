@@ -145,7 +145,7 @@ impl Incoming {
     }
 }
 
-/// The budget in which the bytes of a body count, and the caller or network to whose share they belong.
+/// The budget from which the bytes of a body are taken, and the caller or network that takes them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) pool: &'a Arc<Pool>,

@@ -213,8 +213,8 @@ async fn respond(
                 Sender {
                     caller: caller.as_ref(),
                     party,
-                    // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response
-                    // wrongly.
+                    // A stream needs a chunked response. HTTP/1.0 has no chunks. If a request switches the protocol,
+                    // actix frames a chunked response wrongly.
                     streams: fields.accepts_events
                         && !fields.switches
                         && head.version >= Version::HTTP_11,

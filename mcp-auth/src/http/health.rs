@@ -40,7 +40,7 @@ impl Probe {
     }
 }
 
-/// The state of a server that probes ask for.
+/// Finds out for probes whether a server is ready.
 #[derive(Debug)]
 pub(crate) struct Health {
     endpoint: Arc<Endpoint>,
@@ -113,7 +113,7 @@ impl Health {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Returns true if `/readyz` would answer 200, as far as that is known without asking the stores.
+    /// Returns true if `/readyz` would answer 200, as far as that is known without a check of the stores.
     pub(crate) fn is_ready(&self) -> bool {
         self.readiness().is_ok()
     }

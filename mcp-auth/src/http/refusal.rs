@@ -14,9 +14,9 @@ use crate::protocol::{Challenger, NO_TOKEN, Problem, WiderToken, seconds};
 /// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: the request bodies of this caller, or of all callers, take up their share of the memory.
+    /// 503: a limit on the total size of bodies is reached, for this caller or for all callers.
     Bodies,
-    /// 503: too many calls of this principal, of this user, or without a token are in flight.
+    /// 503: too many calls are in flight: for this principal, for this user, or for callers without a token.
     Busy,
     /// 400: the connection broke before the body was complete.
     BrokenBody,

@@ -30,7 +30,8 @@ pub(super) fn serve(
     if !site.endpoint.has_sessions() || !opens && head.method != Method::DELETE {
         return None;
     }
-    // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response wrongly.
+    // A stream needs a chunked response. HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a
+    // chunked response wrongly.
     let can_stream = !fields.switches && head.version >= Version::HTTP_11;
     if opens && !(fields.accepts_events && can_stream) {
         return Some(Err(Refusal::NoEvents.into()));

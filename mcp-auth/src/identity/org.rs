@@ -7,7 +7,7 @@ use crate::identity::mark::Mark;
 /// The organization in which a caller acts, with the caller's role and permissions there.
 ///
 /// A session token contains all of this data. For an OAuth token, the server looks up the membership with its secret
-/// key. The result is at most 30 seconds old. Without a secret key, or with
+/// key. It uses the result for at most 30 seconds. Without a secret key, or with
 /// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known. The slug, the
 /// role and the permissions are then `None`, which means unknown, not empty. For an organization's API key, also only
 /// the id is known, because the key is not a member of the organization. A user's API key and a machine act in no

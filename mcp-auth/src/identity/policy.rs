@@ -139,7 +139,7 @@ pub(crate) enum Parties {
 pub(crate) enum Machine {
     /// The machine with this id, which a token must name.
     Named(String),
-    /// The machine of the configured secret key. The issuer confirms only opaque tokens that are meant for this
+    /// The machine whose secret key is configured. The issuer confirms only opaque tokens that are meant for this
     /// machine. JWTs are refused, because the server does not know the machine's id.
     Unnamed,
 }
@@ -194,7 +194,7 @@ impl ApiKeyScopes {
 }
 
 impl TokenPolicy {
-    /// Reports whether tokens of this kind are accepted.
+    /// Returns true if tokens of this kind are accepted.
     pub(crate) fn accepts(&self, kind: TokenKind) -> bool {
         match kind {
             TokenKind::ApiKey => self.api_keys.is_some(),

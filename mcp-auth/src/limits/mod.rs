@@ -1,4 +1,4 @@
-//! Limits on the share of the server that a network, a caller and all callers together may use.
+//! Limits how much of the server a network, a caller and all callers together may use.
 //!
 //! This module does not depend on tokens, requests or tools. The layers above decide what is
 //! counted and how a refusal looks.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::share::{Group, Party, Shares};
 
-/// A pool from which parties take and to which they return amounts. Counts are exact. A party that has returned
-/// everything takes no memory.
+/// A pool from which parties take amounts, and to which they return these amounts. Counts are exact. A party that has
+/// returned everything takes no memory.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shares: Shares,

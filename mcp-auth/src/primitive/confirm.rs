@@ -117,8 +117,8 @@ fn shown(text: &str) -> Option<String> {
     is_short.then(|| text.chars().map(visible).collect())
 }
 
-/// Returns a blank for a control character, for a line break, for a change of the writing direction, and for a
-/// character that is not seen. Returns every other character unchanged.
+/// Returns a blank for a control character, for a line break, for a character that changes the writing direction, and
+/// for a character that is not seen. Returns every other character unchanged.
 fn visible(one: char) -> char {
     match one {
         '\u{2028}' | '\u{2029}' => ' ',

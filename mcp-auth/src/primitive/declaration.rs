@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// Returns whether calls run as tasks. Only tools can run as tasks.
+    /// Returns whether some or all calls run as tasks. `None` if no call does, as for every prompt and resource.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         match self {
             Self::Tool(tool) => tool.task,

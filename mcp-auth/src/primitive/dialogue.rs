@@ -78,8 +78,8 @@ pub(crate) struct Answer {
     pub(crate) value: Box<RawValue>,
 }
 
-/// A digest of the content of a question. It prevents that the answer to one question is taken for the answer to
-/// another question.
+/// A digest of the content of a question. It prevents the answer to one question from counting as the answer to another
+/// question.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct QuestionId(String);
 

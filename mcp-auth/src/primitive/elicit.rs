@@ -142,8 +142,8 @@ impl Context {
     ///
     /// - The person declined: `The user declined.`
     /// - The person closed the question without an answer: `The user closed the question without an answer.`
-    /// - `authorize`, a [`FromContext`](crate::FromContext) or a completion function asked. Only the body of a tool, a
-    ///   prompt or a resource may ask. The error is internal.
+    /// - The method was called from `authorize`, a [`FromContext`](crate::FromContext) or a completion function. Only
+    ///   the body of a tool, a prompt or a resource may ask. The error is internal.
     /// - Another question of the function has the same name. The error is internal.
     ///
     /// If the client cannot ask a person, the function does not continue, and the request gets the JSON-RPC error

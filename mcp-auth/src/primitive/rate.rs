@@ -13,7 +13,7 @@ use crate::limits::Limit;
 /// is `user`, `org` or `client`. A window begins with the first call and lasts one unit. Within a
 /// window, `COUNT` calls are allowed.
 ///
-/// | `WHOM` | these calls count together | callers without a `WHOM` |
+/// | `WHOM` | these calls count together | other callers |
 /// |---|---|---|
 /// | `user` | calls of one user, with any client, in any organization | a machine, or an organization whose API key is presented, counts as a user |
 /// | `org` | calls in one organization, by any member | as with `user` |

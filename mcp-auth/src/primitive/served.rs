@@ -414,7 +414,7 @@ impl Served {
         self.takes_code
     }
 
-    /// Returns whether calls run as tasks. `None` if no call runs as a task.
+    /// Returns whether some or all calls run as tasks. `None` if no call runs as a task.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         self.registration.declaration.kind.task()
     }

@@ -214,7 +214,7 @@ impl Endpoint {
         &self.config
     }
 
-    /// Returns the arguments of a tool that clients repeat in headers. Empty for an unknown tool.
+    /// Returns those arguments of the tool that clients repeat in headers. Empty for an unknown tool.
     #[cfg(feature = "testing")]
     pub(crate) fn mirrored_arguments(&self, tool: &str) -> &'static [MirroredArgument] {
         let served = self.config.registry.find(tool);

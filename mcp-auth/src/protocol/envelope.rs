@@ -179,7 +179,7 @@ impl<'a> Params<'a> {
         Some(params)
     }
 
-    /// The `_meta` object. Empty if `_meta` is absent or `null`. Its capabilities have at most 16 KiB.
+    /// The `_meta` object. Empty if `_meta` is absent or `null`. Its capabilities may have at most 16 KiB.
     pub(super) fn meta(&self) -> Result<Meta<'a>, RpcError> {
         let meta = self.meta.unwrap_or_default();
         short(meta.capabilities, LONG_CAPABILITIES)?;
@@ -264,7 +264,7 @@ impl<'a> Params<'a> {
             .ok_or(RpcError::InvalidParams("`level` must be a string"))
     }
 
-    /// The capabilities that the client declares in `initialize`, as written in the body. They have at most 16 KiB.
+    /// The capabilities that the client declares in `initialize`, as written in the body. They may have at most 16 KiB.
     pub(super) fn capabilities(&self) -> Result<Option<&'a str>, RpcError> {
         short(self.capabilities, LONG_CAPABILITIES)
     }

@@ -109,7 +109,7 @@ pub(crate) enum Response {
 /// The reason why a request is refused.
 #[derive(Debug)]
 pub(crate) enum RefusedMessage {
-    /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
+    /// Too many calls are in flight for this principal, for this user, or for callers without a token: HTTP 503.
     Busy,
     /// A token with more scopes would be allowed: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),

@@ -138,8 +138,9 @@ impl fmt::Debug for StoredTask {
     }
 }
 
-/// The tasks of this process. Each owner has at most `per_owner` tasks. Each user or machine has at most a sixteenth of
-/// all tasks and an eighth of the memory, over all clients, organizations and URLs.
+/// The tasks of this process. An owner may have at most `per_owner` tasks. A user or machine, with all its clients,
+/// organizations and URLs, may have at most a sixteenth of the maximum number of tasks, and may use at most an eighth
+/// of the memory.
 pub(crate) struct TasksInMemory {
     clock: Arc<dyn Clock>,
     per_owner: usize,

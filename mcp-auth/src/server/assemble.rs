@@ -201,7 +201,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     Ok((site, report))
 }
 
-/// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because
+/// Returns true if a browser may see the access matrix. A loopback URL alone is not enough, because
 /// a misconfigured proxy may forward other people's requests with that URL as the host.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
     canonical.is_loopback() && (debug_build || emulator)

@@ -5,7 +5,7 @@
 pub(super) struct Environment<'a> {
     pub(super) value: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(super) names: fn() -> Vec<String>,
-    /// Reports whether the server's list of variables has this name.
+    /// Returns true if the server's list of variables has this name.
     pub(super) is_listed: fn(&str) -> bool,
 }
 

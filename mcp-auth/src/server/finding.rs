@@ -101,7 +101,7 @@ impl Finding {
         self.remedy.as_deref()
     }
 
-    /// Reports whether the server does not start because of the finding.
+    /// Returns true if the server does not start because of the finding.
     pub(super) fn is_fatal(&self) -> bool {
         self.code.level == Level::Fatal
     }
@@ -247,7 +247,7 @@ impl CheckReport {
         &self.findings
     }
 
-    /// Reports whether the report has an error.
+    /// Returns true if the report has an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
@@ -282,7 +282,7 @@ impl CheckReport {
         format!("{report:#}\n")
     }
 
-    /// The exit status of a check that could not ask Clerk.
+    /// The exit status of a check that got no answer from Clerk.
     pub(super) const NOT_ASKED: i32 = 2;
 
     /// Returns true if each error says only that Clerk did not answer.

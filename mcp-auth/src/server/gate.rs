@@ -17,8 +17,8 @@ enum Format {
     Text,
 }
 
-/// Checks the configuration, and prints the report. Ends the process with status 2 if the only error is that Clerk could not
-/// be asked.
+/// Checks the configuration, and prints the report. Ends the process with status 2 if the only error is that Clerk did
+/// not answer.
 ///
 /// # Errors
 ///

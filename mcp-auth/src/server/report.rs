@@ -350,7 +350,7 @@ fn shown(path: &Path) -> String {
     below.unwrap_or(path).display().to_string()
 }
 
-/// Reports whether the server requires an audience in tokens, now or after a transition.
+/// Returns true if the server requires an audience in tokens, now or after a transition.
 fn audience_is_needed(mode: AudienceMode) -> bool {
     match mode {
         AudienceMode::Require | AudienceMode::RequireAfter(_) => true,

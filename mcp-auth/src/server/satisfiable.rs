@@ -360,7 +360,7 @@ fn has_scopes(kind: TokenKind) -> bool {
     }
 }
 
-/// Reports whether a permission is a system permission of Clerk, `org:sys_<feature>:<action>`.
+/// Returns true if a permission is a system permission of Clerk, `org:sys_<feature>:<action>`.
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 fn is_system(permission: &str) -> bool {
     permission.starts_with("org:sys_")

@@ -101,7 +101,7 @@ impl Selection {
         })
     }
 
-    /// Reports whether the calling package declares the tool. A ready tool of this crate belongs to no package.
+    /// Returns true if the calling package declares the tool. A ready tool of this crate belongs to no package.
     fn owns(&self, tool: &PrimitiveInfo) -> bool {
         tool.package() == self.package && !is_ready(tool)
     }
@@ -174,7 +174,7 @@ impl fmt::Debug for Selection {
     }
 }
 
-/// Reports whether a tool is a ready tool. Only a method of the builder switches a ready tool on.
+/// Returns true if a tool is a ready tool. Only a method of the builder switches a ready tool on.
 fn is_ready(tool: &PrimitiveInfo) -> bool {
     is_within(tool.module(), tools::MODULE)
 }

@@ -1,5 +1,5 @@
-//! The caller of a server over stdio. Only the environment or the code of the server names the caller; a message cannot
-//! name a caller.
+//! The caller of a server over stdio. The server takes the caller only from its environment or its code, never from a
+//! message.
 
 use std::net::Ipv4Addr;
 

@@ -3,8 +3,8 @@
 //! This module takes the lines of stdin, verifies the caller again for each message, and writes whole messages to
 //! stdout. The protocol decides and responds, as over HTTP. This module does not depend on an HTTP framework.
 //!
-//! INVARIANT: memory is bounded. A line is at most as long as a body over HTTP. Reading stops while too many messages are
-//! being handled. A message counts as handled only after its responses are written to stdout.
+//! INVARIANT: memory is bounded. A line may be at most as long as a body over HTTP. Reading stops while the maximum
+//! number of messages is in progress. A message is in progress until its responses are written to stdout.
 //!
 //! Source: MCP 2026-07-28, basic/transports/stdio; MCP 2025-11-25, basic/transports, stdio.
 

@@ -24,13 +24,13 @@ use crate::clock::{Clock, ManualClock, SystemClock};
 pub struct TestClock(pub(crate) Arc<ManualClock>);
 
 impl TestClock {
-    /// Starts a clock at the system's time.
+    /// Returns a clock that shows the system's time at this moment.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(ManualClock::at(SystemClock::new().unix_ms())))
     }
 
-    /// Starts a clock at this time, in seconds since 1970.
+    /// Returns a clock that shows this time, in seconds since 1970.
     ///
     /// ```
     /// use mcp_auth::testing::TestClock;

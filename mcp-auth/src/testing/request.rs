@@ -55,7 +55,7 @@ pub struct TestRequest<'a> {
 }
 
 impl TestServer {
-    /// Starts a request with any method, headers and body.
+    /// Returns a request with any method, headers and body.
     pub fn request(&self, method: &str, target: &str) -> TestRequest<'_> {
         TestRequest::new(self, method, target)
     }

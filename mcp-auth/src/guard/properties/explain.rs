@@ -77,7 +77,7 @@ proptest! {
         }
     }
 
-    /// The matrix and the explanation agree about sample callers. The server asks no policy about sample callers.
+    /// The matrix and the explanation agree about sample callers. The server evaluates no policy for sample callers.
     #[test]
     fn an_explanation_of_a_sample_agrees_with_would_allow(
         required in requirements(), person in person(), server in texts(&SCOPES),

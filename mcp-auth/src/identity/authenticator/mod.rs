@@ -320,7 +320,7 @@ impl Authenticator {
         self.keys.fetches()
     }
 
-    /// Returns the services that are asked, with their names in metrics.
+    /// Returns the services to which the server sends requests, with their names in metrics.
     pub(crate) fn services(&self) -> impl Iterator<Item = (&'static str, &Arc<Service>)> {
         let opaque = self.confirmations.as_ref();
         let opaque = opaque.map(|confirmations| ("opaque_tokens", confirmations.service()));

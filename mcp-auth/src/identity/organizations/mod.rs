@@ -299,8 +299,8 @@ impl Organizations {
 }
 
 impl Directory {
-    /// Returns the user's current membership, at most 30 seconds old, and the uptime at which the membership was looked
-    /// up. `None` if the user is not a member.
+    /// Returns the user's membership, looked up at most 30 seconds ago, and the uptime of this look-up. `None` if the
+    /// user is not a member.
     async fn membership(
         &self,
         organization_id: &str,
@@ -401,7 +401,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// accept an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
 /// The greatest number of cached memberships. By default, at most 500 memberships are looked up in ten seconds, so at
-/// any time at most 1 500 memberships are younger than 30 s.
+/// any time at most 1 500 memberships were looked up within the last 30 s.
 const MAX_MEMBERS: usize = 10_000;
 
 #[cfg(test)]

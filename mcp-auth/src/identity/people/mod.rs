@@ -99,7 +99,7 @@ impl People {
         }
     }
 
-    /// Returns the services that are asked, with their names in metrics.
+    /// Returns the services to which the server sends requests, with their names in metrics.
     pub(crate) fn services(&self) -> [(&'static str, &Arc<Service>); 2] {
         [
             ("users", self.users.service()),

@@ -46,7 +46,7 @@ pub(crate) enum Evidence {
         key: Arc<VerifyingKey>,
         until: Option<Duration>,
     },
-    /// The issuer confirmed the token. From this uptime on the issuer is asked again.
+    /// The issuer confirmed the token. From this uptime on, the server must ask the issuer about the token again.
     Confirmed(Duration),
     /// No token: the code of the server names the user of this machine. Only a server over stdio has a local user.
     #[cfg_attr(
@@ -123,8 +123,7 @@ impl VerifiedClaims {
         until.is_none_or(|until| uptime() < until)
     }
 
-    /// Returns the uptime at which the issuer was asked about the token; `None` if the issuer was not
-    /// asked.
+    /// Returns the uptime at which the server asked the issuer about the token. `None` if it did not ask.
     pub(crate) fn confirmed_at(&self) -> Option<Duration> {
         match self.evidence {
             Evidence::Signed { .. } | Evidence::LocalUser => None,

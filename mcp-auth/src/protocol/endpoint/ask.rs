@@ -48,7 +48,7 @@ impl Endpoint {
             return Ok(Dialogue::new(given));
         }
         let capabilities = request.params.meta()?.capabilities();
-        // The copy prevents that a call holds the bytes of its body, which count in the budget of bodies.
+        // With a copy, the call does not hold its body, whose bytes count in the budget of bodies.
         let capabilities = capabilities.map(ByteString::from);
         let mut given = Given {
             client: Client::Declared(capabilities.unwrap_or_default()),
@@ -99,7 +99,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// - The identity provider cannot be asked now.
+    /// - The organization cannot be looked up now.
     pub(super) async fn bound_org(
         &self,
         caller: Option<&Caller>,

@@ -86,7 +86,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the session of a request. `None` if the request is modern, is `initialize` or names no session, and if
+    /// Returns the session of a request. `None` if the request is modern, is `initialize` or names no session, or if
     /// the server gives no sessions.
     pub(super) fn session(
         &self,

@@ -1,5 +1,5 @@
 //! The methods of the extension for tasks. Each request is authorized anew: the task must belong to the caller, and the
-//! guard of its tool must allow the caller now. Otherwise the response is the response for an unknown task.
+//! guard of its tool must allow the caller now. Otherwise the client gets the response for an unknown task.
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
@@ -107,8 +107,8 @@ impl Endpoint {
         Ok(self.results.task_detailed(request.id, &detailed))
     }
 
-    /// Finds a task of the caller as [`find_task`](Self::find_task) does. The task is failed if the process that ran it has
-    /// ended.
+    /// Finds a task of the caller as [`find_task`](Self::find_task) does. If the process that ran the task has ended,
+    /// first marks the task as failed.
     pub(super) async fn current_task(
         &self,
         caller: &Caller,

@@ -71,7 +71,7 @@ pub(super) struct EventLog {
 /// The bytes of the events that are kept.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
-    /// The bytes of the sessions of the user or machine.
+    /// The size of the events in all sessions of the user or machine, in bytes.
     pub(super) of_user: Arc<AtomicUsize>,
     /// The bytes of all sessions.
     pub(super) total: Arc<AtomicUsize>,
@@ -99,11 +99,11 @@ impl Kept {
 pub(super) struct Most {
     /// The largest number of events of a session.
     pub(super) events: usize,
-    /// The largest number of bytes of a session.
+    /// The largest size of the events of a session, in bytes.
     pub(super) bytes: usize,
-    /// The largest number of bytes of the sessions of a user or machine.
+    /// The largest size of the events in all sessions of a user or machine, in bytes.
     pub(super) of_user: usize,
-    /// The largest number of bytes of all sessions.
+    /// The largest size of the events in all sessions, in bytes.
     pub(super) total: usize,
     /// The time during which an event can be sent again.
     pub(super) age: Duration,

@@ -181,7 +181,7 @@ impl ServerBuilder {
     /// The default is half of [`connections`](Self::connections), and at most 5000, because a subscription occupies its
     /// connection. A user with one client in one organization gets at most 16 subscriptions, and a user or a machine at
     /// most 64. Callers without a token get at most a quarter of the limit, and one network (an IPv4 address or an IPv6
-    /// /64) at most 64. A subscription has at most 256 URIs.
+    /// /64) at most 64. A subscription may have at most 256 URIs.
     ///
     /// In sessions, a stream that was opened with a GET and a call that waits for a person count as a subscription.
     ///
@@ -273,9 +273,10 @@ impl ServerBuilder {
     ///
     /// A look-up beyond the budget waits up to 30 s in a queue of three times this number, first come first served. A
     /// request that needs the look-up waits up to 8 s. After this time the server answers the request with 503 and
-    /// `Retry-After`, but the look-up stays in the queue. While half of the budget is free, the server refreshes each
-    /// cached membership that is in use. It does so when the membership is 20 s old, so that no request waits for the
-    /// refresh. With zero the server looks up no membership, and answers each request that needs a membership with 503.
+    /// `Retry-After`, but the look-up stays in the queue. While at least half of the budget is free, the server
+    /// refreshes each cached membership that is in use. It does so 20 s after the last look-up, so that no request
+    /// waits for the refresh. With zero the server looks up no membership, and answers each request that needs a
+    /// membership with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {

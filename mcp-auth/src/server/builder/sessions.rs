@@ -25,9 +25,9 @@ impl ServerBuilder {
     /// 30 minutes without a request and without an open stream. A session also ends after 24 hours, even if it is in
     /// use. A client that uses the session afterwards gets a 404, and opens a new session.
     ///
-    /// A principal (a user or machine with one client in one organization) has at most 16 sessions, a user or machine
-    /// has at most 64, and the server has at most 10,000. At a limit, a new session takes the place of the session
-    /// that has been idle for longest. If no session is idle, the client is served without a session.
+    /// A principal (a user or machine with one client in one organization) may have at most 16 sessions, a user or
+    /// machine at most 64, and the server at most 10,000. At a limit, a new session takes the place of the session that
+    /// has been idle for longest. If no session is idle, the client is served without a session.
     ///
     /// ```
     /// let builder = mcp_auth::server!().legacy_sessions();

@@ -60,7 +60,8 @@ impl ServerBuilder {
     /// result.
     ///
     /// The server keeps at most 50,000 tasks in memory, with a total size of at most 64 MiB. One user or machine, with
-    /// all its clients and organizations, gets at most a sixteenth of these tasks and an eighth of this memory. With a [`task_store`](Self::task_store) only the store sets limits.
+    /// all its clients and organizations, may use at most a sixteenth of this number and an eighth of this size. With a
+    /// [`task_store`](Self::task_store) only the store sets limits.
     pub fn tasks_per_caller(mut self, most: usize) -> Self {
         self.tasks.per_caller = most;
         self

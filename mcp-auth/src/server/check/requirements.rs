@@ -120,13 +120,13 @@ pub(super) fn scopes_of_oauth_tools(config: &Config<'_>) -> Required {
     })
 }
 
-/// Reports whether a tool requires an organization of OAuth callers.
+/// Returns true if a tool requires an organization of OAuth callers.
 fn uses_organization(config: &Config<'_>) -> bool {
     let mut tools = config.registry().into_iter().flat_map(Registry::iter);
     tools.any(|tool| tool.guard().uses_organization() && accepts_oauth(tool.guard()))
 }
 
-/// Reports whether a tool accepts OAuth tokens.
+/// Returns true if a tool accepts OAuth tokens.
 fn accepts_oauth(guard: &Guard) -> bool {
     guard.requirements().all(|requirement| match requirement {
         Requirement::Accept(kinds) => kinds.contains(&TokenKind::OAuth),

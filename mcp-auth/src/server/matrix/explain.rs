@@ -11,8 +11,8 @@ impl AccessMatrix {
     /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is the name of the tool or the
     /// prompt, or the URI or the template of the resource. `None` if the server has nothing with this name.
     ///
-    /// The matrix shows the same decision. The caller's OAuth token has the scopes that the server requires of every request,
-    /// as in the matrix. The server asks no policy.
+    /// The matrix shows the same decision. The caller's OAuth token has the scopes that the server requires of every
+    /// request, as in the matrix. The server evaluates no policy.
     #[must_use]
     pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
         let mut items = self.items().iter();

@@ -37,7 +37,7 @@ use self::sample_caller::of_each_kind;
 /// [`caller`](Self::caller) an application adds its own columns.
 ///
 /// A cell is `yes` or `no`, `if policy` when a [`Policy`](crate::Policy) decides, or `if` when the tool's own
-/// `authorize` decides. Policies are not asked about the callers of a matrix, because these callers have no token. In
+/// `authorize` decides. Policies are not evaluated for the callers of a matrix, because these callers have no token. In
 /// the columns that every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
 /// such as `with permission` means that the caller may call the tool if they also have the permission that the guard
 /// requires. The callers that an application adds have exactly the claims that the application gives them, so their
@@ -259,7 +259,7 @@ impl AccessMatrix {
         lacks
     }
 
-    /// Reports whether there are public tools that a client does not see before it signs in.
+    /// Returns true if there are public tools that a client does not see before it signs in.
     pub(in crate::server) fn hides_public_tools(&self) -> bool {
         self.hides_public_tools
     }
@@ -274,7 +274,7 @@ impl AccessMatrix {
         &self.tools
     }
 
-    /// Reports whether the caller may call the tool with any arguments.
+    /// Returns true if the caller may call the tool with any arguments.
     pub(in crate::server) fn lets(&self, caller: &SampleCaller, tool: &str) -> bool {
         let mut tools = self.tools.iter();
         tools.any(|item| {
@@ -291,7 +291,7 @@ impl AccessMatrix {
         self.may_if(caller, guard, POLICIES_ALLOW)
     }
 
-    /// Reports whether a guard admits the caller with these answers of policies.
+    /// Returns true if a guard admits the caller with these answers of policies.
     fn may_if(&self, caller: &SampleCaller, guard: &Guard, policies: Policies<'_>) -> bool {
         // A caller whose token the server refuses cannot call public tools either.
         if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {

@@ -49,11 +49,11 @@ pub(super) enum Blocked {
     /// The network has questions in flight that may be refunded. If they are not refunded, the network earns a question
     /// after this time.
     Answers(Duration),
-    /// The share of the site is used up. The site has another question after this time.
+    /// The share of the site is used up. The site may ask another question after this time.
     Site(Duration),
     /// The network spent all its questions on tokens that did not prove good. It earns a question after this time.
     Spent(Duration),
-    /// The whole budget is used up. The budget has another question after this time.
+    /// The whole budget is used up. Another question is free after this time.
     Full(Duration),
 }
 
