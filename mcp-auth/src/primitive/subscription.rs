@@ -127,8 +127,7 @@ impl Hub {
         self.lock().all.len()
     }
 
-    /// Locks the value. Ignores poisoning: no code panics while it holds this lock, so the value cannot be half
-    /// changed.
+    /// Ignores poisoning: no code panics while it holds this lock, so the value cannot be half changed.
     fn lock(&self) -> MutexGuard<'_, Subscribers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,8 +180,7 @@ impl Mailbox {
         mem::take(&mut pending.wakers)
     }
 
-    /// Locks the value. Ignores poisoning: no code panics while it holds this lock, so the value cannot be half
-    /// changed.
+    /// Ignores poisoning: no code panics while it holds this lock, so the value cannot be half changed.
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
