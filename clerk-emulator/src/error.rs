@@ -132,7 +132,7 @@ pub enum McpServerError {
 pub enum MintError {
     /// A feature or plan has no slug, or its owner is neither `org` nor `user`.
     #[error(
-        "`{slug}` is not a {what}; write `org:slug`, `user:slug` or `slug`, with a slug of letters, digits, `_` and `-`"
+        "`{slug}` is not a {what}; write `org:NAME`, `user:NAME` or only `NAME`; NAME consists of letters, digits, `_` and `-`"
     )]
     Slug {
         /// `feature` or `plan`.

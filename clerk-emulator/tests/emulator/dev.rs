@@ -214,9 +214,9 @@ async fn a_query_lists_features_plans_and_factor_ages_with_commas() {
         (
             "features=team:export",
             422,
-            "`team:export` is not a feature: write `org:slug`",
+            "`team:export` is not a feature; write `org:NAME`",
         ),
-        ("plans=", 422, "`` is not a plan: write `org:slug`"),
+        ("plans=", 422, "`` is not a plan; write `org:NAME`"),
         (
             "factor_ages=30",
             400,

@@ -100,7 +100,7 @@ impl Audit {
         Ok(audit)
     }
 
-    /// Returns true if a call waits for room before it runs.
+    /// Returns true if a call runs only when the queues of the audit log have room for its record.
     pub(crate) fn waits(&self) -> bool {
         self.wait.is_some()
     }

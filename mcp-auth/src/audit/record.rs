@@ -82,7 +82,8 @@ pub struct AuditRecord {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuditEvent {
-    /// A decision about a tool, a prompt, a resource or a list, and the call that it allowed.
+    /// A decision about a tool, a prompt, a resource or a list. If the decision allowed a call, the record covers that call
+    /// too.
     Decision,
     /// Records that were lost because the queue was full.
     Lost,

@@ -36,8 +36,8 @@ const OPAQUE_HINT: &str = "an opaque token was refused, because only Clerk can v
 const KIND_HINT: &str = "a token was refused, because this server does not accept tokens of its kind. \
     `session_tokens(AuthorizedParties::only([…]))` accepts session tokens, `m2m_tokens()` accepts tokens of \
     machines, and `api_keys(ApiKeyScopes::all_of([…]))` accepts API keys";
-const MACHINE_HINT: &str = "a machine's JWT was refused, because the server's own Clerk machine is not configured. \
-    Set CLERK_MACHINE_ID";
+const MACHINE_HINT: &str = "a machine's JWT was refused, because the id of the Clerk machine that \
+    represents this server is not configured. Set CLERK_MACHINE_ID";
 
 #[cfg(test)]
 mod tests {

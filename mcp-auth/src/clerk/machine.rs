@@ -30,7 +30,7 @@ pub(crate) enum MachineCheck {
     Unknown,
 }
 
-/// The server's own machine, with the API that checks its settings.
+/// The machine that represents this server, with the API that checks its settings.
 #[derive(Clone, Debug)]
 pub(super) struct OwnMachine {
     pub(super) id: Option<String>,

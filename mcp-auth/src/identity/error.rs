@@ -125,8 +125,8 @@ pub(crate) enum TokenError {
     /// A claim cannot be decoded.
     #[error("the claims can't be decoded")]
     Claims,
-    /// The token's header requires extensions (`crit`), and the server supports none.
-    #[error("the header requires an extension (`crit`)")]
+    /// The token's header demands extensions (`crit`), and the server supports none.
+    #[error("the token's header demands an extension (`crit`), and the server supports none")]
     CriticalHeader,
     /// The key belongs to a local emulator, and the server does not accept emulators.
     #[error("the key belongs to a local emulator")]
@@ -155,8 +155,8 @@ pub(crate) enum TokenError {
     /// The machine's token is meant for other machines.
     #[error("the token is meant for other machines")]
     MachineMismatch,
-    /// The id of the server's own machine is not configured, so a machine's token cannot be checked.
-    #[error("the id of the server's own machine is not configured")]
+    /// The id of the Clerk machine that represents this server is not configured, so a machine's token cannot be checked.
+    #[error("the id of the Clerk machine that represents this server is not configured")]
     MachineUnknown,
     /// The string is not a readable JWT.
     #[error("the token is malformed")]

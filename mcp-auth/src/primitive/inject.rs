@@ -104,7 +104,7 @@ pub trait Part: 'static {
     /// an error.
     const OPTIONAL: &'static [Requirement] = &[];
 
-    /// Adds the state that this part needs to `needs`.
+    /// Adds to `needs` the state that this part requires.
     fn needs(needs: &mut RequiredState) {
         let _ = needs;
     }
@@ -263,7 +263,7 @@ pub trait Inject: Send + Sync + Sized + 'static {
     /// client.
     const USES_CONTEXT: bool = false;
 
-    /// Adds the state that this type needs to `needs`.
+    /// Adds to `needs` the state that this type requires.
     fn needs(needs: &mut RequiredState);
 
     /// Takes the value from the request.

@@ -42,7 +42,7 @@ impl ChangedLists {
     }
 }
 
-/// The changes that a subscriber has not delivered yet.
+/// The changes of which the client has not been notified yet.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) lists: ChangedLists,

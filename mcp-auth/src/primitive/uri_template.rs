@@ -368,7 +368,7 @@ impl Class {
             || (self == Self::Reserved && "?#[]&".contains(character))
     }
 
-    /// Returns the state before the first character of a value. The value of a query variable may begin with a separator.
+    /// Returns the state before the first character of a value. In this state, only a query variable accepts a separator.
     fn start(self) -> Segment {
         match self {
             Self::Query => Segment::Empty,

@@ -72,8 +72,8 @@ pub(super) fn seal(sealer: &Sealer, origin: Origin<'_>, question: &QuestionId) -
     })
 }
 
-/// Returns the question that a code agrees to. `None` if this server did not make the code for this call, or made the code
-/// more than five minutes ago.
+/// Returns the question to which a client answers yes by sending this code. `None` if this server did not make the code
+/// for this call, or made the code more than five minutes ago.
 pub(super) fn open(sealer: &Sealer, origin: Origin<'_>, code: &str) -> Option<QuestionId> {
     if code.len() > MOST_LENGTH {
         return None;

@@ -91,7 +91,7 @@ impl Confirmations {
         Self::Shared(store)
     }
 
-    /// Returns a store of this process.
+    /// Returns a store that keeps its entries in the memory of this process.
     pub(crate) fn in_memory(clock: Arc<dyn Clock>) -> Self {
         Self::InMemory(Arc::new(InMemory::new(clock)))
     }

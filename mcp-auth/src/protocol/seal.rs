@@ -111,7 +111,8 @@ impl fmt::Debug for StateKey {
 }
 
 impl Sealer {
-    /// Makes a sealer for the server with this URL. The first key seals. Without keys, the sealer uses a random key.
+    /// Makes a sealer for the server with this URL. The sealer seals with the first key, and opens with any of the keys.
+    /// If `keys` is `None`, the sealer uses a random key.
     pub(crate) fn new(keys: Option<&[StateKey]>, server: String, clock: Arc<dyn Clock>) -> Self {
         // A key of 32 bytes is always accepted.
         let keys = keys.map(|keys| keys.iter().filter_map(StateKey::prepared).collect());

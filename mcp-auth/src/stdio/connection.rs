@@ -44,7 +44,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Returns true if later messages depend on the session that the message opens.
+    /// Returns true if this message opens a session that later messages depend on.
     pub(super) fn opens_session(&self) -> bool {
         self.kind() == Some(RequestKind::Initialize)
     }

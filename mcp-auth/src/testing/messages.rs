@@ -75,7 +75,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted.
+    /// If no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn set_log_level(&self, level: LogLevel) -> impl Future<Output = TestAnswer> {
         let params = json!({ "level": level.as_str() });

@@ -12,7 +12,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the list is refused, or no token with these properties can be minted.
+    /// If the list is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn tools(&self) -> impl Future<Output = Vec<String>> {
         self.list("tools/list", "tools", "name")
@@ -22,7 +22,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the list is refused, or no token with these properties can be minted.
+    /// If the list is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn prompts(&self) -> impl Future<Output = Vec<String>> {
         self.list("prompts/list", "prompts", "name")
@@ -32,7 +32,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the list is refused, or no token with these properties can be minted.
+    /// If the list is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn resources(&self) -> impl Future<Output = Vec<String>> {
         self.list("resources/list", "resources", "uri")
@@ -42,7 +42,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the list is refused, or no token with these properties can be minted.
+    /// If the list is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn templates(&self) -> impl Future<Output = Vec<String>> {
         self.list(
@@ -56,7 +56,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted.
+    /// If no token can be minted with the properties set on this user.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -71,7 +71,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted.
+    /// If no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn read(&self, uri: &str) -> impl Future<Output = TestAnswer> {
         let params = json!({ "uri": uri });
@@ -83,7 +83,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the request is refused, or no token with these properties can be minted.
+    /// If the request is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     pub fn complete(
         &self,
@@ -99,7 +99,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If the request is refused, or no token with these properties can be minted.
+    /// If the request is refused, or if no token can be minted with the properties set on this user.
     #[track_caller]
     #[expect(clippy::panic, reason = "the test expected suggestions")]
     #[expect(

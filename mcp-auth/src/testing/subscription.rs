@@ -74,7 +74,7 @@ impl TestUser<'_> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted, or if the server refuses the request.
+    /// If no token can be minted with the properties set on this user, or if the server refuses the request.
     ///
     /// Source: MCP 2026-07-28, basic/patterns/subscriptions.
     #[track_caller]

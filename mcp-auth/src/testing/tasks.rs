@@ -139,7 +139,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If the call makes no task, or if no token with these properties can be minted.
+    /// If the call makes no task, or if no token can be minted with the properties set on this user.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,

@@ -201,8 +201,8 @@ impl<'a> TestUser<'a> {
     /// Sets after how many seconds the token expires. The default is a day for OAuth tokens, and a minute for session
     /// tokens. A negative number makes an expired token.
     ///
-    /// Every call mints a new token. To test a token that expires, get one token with [`token`](Self::token) and
-    /// present it with [`TestServer::bearer`].
+    /// Every request that this user sends has a new token. To test a token that expires, get one token with
+    /// [`token`](Self::token) and present it with [`TestServer::bearer`].
     pub fn expires_in(self, seconds: i64) -> Self {
         self.with(|user| user.expires_in = Some(seconds))
     }
@@ -389,7 +389,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted; see [`token`](Self::token).
+    /// If no token can be minted with the properties set on this user; see [`token`](Self::token).
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -404,7 +404,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If no token with these properties can be minted, for example a session token with a scope.
+    /// If no token can be minted with the properties set on this user, for example a session token with a scope.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]

@@ -562,7 +562,7 @@ async fn a_file_that_becomes_malformed_or_vanishes_changes_nothing_and_is_logged
     assert_eq!(malformed.len(), 1, "{log}");
     assert!(
         malformed[0].contains("ERROR")
-            && malformed[0].contains("it is not JSON, in line 2, column 29"),
+            && malformed[0].contains("it is not valid JSON: error in line 2, column 29"),
         "{log}"
     );
     let missing = lines(

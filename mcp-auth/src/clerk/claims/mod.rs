@@ -7,8 +7,7 @@ use crate::identity::{
     TokenError, TokenKind, VerifiedClaims,
 };
 
-/// Decodes the claims of OAuth access tokens, of machines' tokens and of session tokens, versions 1
-/// and 2.
+/// Decodes the claims of OAuth access tokens, of machines' tokens, and of session tokens of versions 1 and 2.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClerkClaims;
 

@@ -227,7 +227,7 @@ impl Clerk {
         self.io.spawn(asked).await.unwrap_or(Err(Untold))
     }
 
-    /// Checks that the server's own Clerk machine exists and has the configured key.
+    /// Checks that the Clerk machine that represents this server exists and has the configured key.
     pub(crate) async fn check_machine(&self) -> MachineCheck {
         let Some(machine) = self.machine.clone() else {
             return MachineCheck::Unasked;

@@ -104,8 +104,7 @@ impl Confirmations {
         self.0.tokens.service()
     }
 
-    /// Asks the issuer about a token and returns its caller. The caller of this function has already checked the kind
-    /// of the token.
+    /// Asks the issuer whom a token belongs to. Call this method only after the kind of the token has been checked.
     ///
     /// # Errors
     /// One of [`AuthError`].

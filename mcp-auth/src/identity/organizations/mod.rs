@@ -134,7 +134,7 @@ impl Organizations {
         }
     }
 
-    /// Returns the service that looks memberships up; `None` without look-ups.
+    /// Returns the service that looks memberships up. `None` if this server makes no look-ups.
     pub(crate) fn service(&self) -> Option<&Arc<Service>> {
         let directory = self.directory.as_ref();
         directory.map(|directory| directory.members.service())

@@ -21,8 +21,8 @@ pub(crate) enum Malformed {
     /// The text ends too early. Perhaps a program is still writing the file.
     #[error("it ends too early, in line {line}")]
     Incomplete { line: usize },
-    /// The text is not JSON.
-    #[error("it is not JSON, in line {line}, column {column}")]
+    /// The text is not valid JSON.
+    #[error("it is not valid JSON: error in line {line}, column {column}")]
     NotJson { line: usize, column: usize },
     /// The JSON does not have the form of a revocation file.
     #[error(

@@ -351,7 +351,7 @@ fn a_file_that_vanishes_or_becomes_malformed_changes_nothing_and_is_logged_once_
     let written = logged(5);
     assert_eq!(written.matches("ERROR").count(), 1, "{written}");
     assert!(
-        written.contains("reason=it is not JSON, in line 1, column 43"),
+        written.contains("reason=it is not valid JSON: error in line 1, column 43"),
         "{written}"
     );
     assert!(!written.contains("secret"), "{written}");

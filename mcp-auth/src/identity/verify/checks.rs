@@ -75,9 +75,9 @@ pub(super) fn check_audience(
     }
 }
 
-/// Checks that a machine's token names the server's own machine. Without this check any machine's token would pass,
-/// because the issuer confirms tokens for any machine to a request with the instance's key. `unknown` is the error if
-/// the id of the server's own machine is not configured.
+/// Checks that a machine's token names the machine that represents this server. Without this check any machine's token
+/// would pass, because the issuer confirms tokens for any machine to a request with the instance's key. `unknown` is the
+/// error if the id of the machine that represents this server is not configured.
 pub(super) fn check_machine(
     named: &[&str],
     policy: &TokenPolicy,

@@ -63,7 +63,7 @@ impl<T> Choice<T> {
         }
     }
 
-    /// The title in one line. A choice without a title has its value as its title.
+    /// The title in one line. If the choice has no title, its value is the title.
     fn titled(&self) -> Value {
         let title = match self.title {
             "" => self.value.to_owned(),

@@ -28,7 +28,7 @@ impl Endpoint {
         self.config.tasks.count()
     }
 
-    /// Returns the service that looks memberships up; `None` without look-ups.
+    /// Returns the service that looks memberships up. `None` if this server makes no look-ups.
     pub(crate) fn membership_service(&self) -> Option<&Arc<Service>> {
         self.config.organizations.service()
     }

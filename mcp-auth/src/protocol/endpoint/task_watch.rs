@@ -44,7 +44,8 @@ impl TaskWatch {
         }
     }
 
-    /// Adds a task, and writes its current state first, because the task may have changed before the stream was open.
+    /// Adds a task. The first notification about the task is its current state, because the task may have changed before
+    /// the stream was open.
     pub(super) fn add(&mut self, id: &str) {
         self.subscription.add(id);
         if let Some(id) = self.subscription.uris().last() {

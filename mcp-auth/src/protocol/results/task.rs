@@ -14,7 +14,7 @@ impl Results {
         Self::task(id, task, &self.call_tail)
     }
 
-    /// Writes a result without members of its own.
+    /// Writes a result that has only the members that every result has.
     pub(in crate::protocol) fn acknowledged(&self, id: &str) -> Response {
         let tail = self.call_tail.trim_start_matches(',');
         Self::task(id, "{", tail)

@@ -132,7 +132,7 @@ impl Session {
     }
 }
 
-/// Streams.
+/// The methods for the streams of a session.
 impl Session {
     /// Opens the stream of a call. The connection of the POST reads it.
     pub(crate) fn open_stream(self: &Arc<Self>) -> (StreamWriter, SessionStream) {
@@ -308,7 +308,7 @@ impl Session {
     }
 }
 
-/// Subscriptions.
+/// The methods for the subscriptions of a session.
 impl Session {
     /// Remembers that the client wants to know when a resource changes. The caller has checked that the client may
     /// read the resource. `org` is the organization in which the client acts. `memory` returns the memory of the

@@ -56,7 +56,7 @@ impl Default for LimitOptions {
     }
 }
 
-/// Limits.
+/// The methods that set limits.
 impl ServerBuilder {
     /// Sets how many calls a principal may have in flight; 64 by default. The server answers a call
     /// beyond the limit with 503 and `Retry-After`.

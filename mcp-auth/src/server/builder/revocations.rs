@@ -17,7 +17,7 @@ pub(in crate::server) struct RevocationOptions {
     file: Option<String>,
 }
 
-/// Revocation.
+/// The methods for revocation.
 impl ServerBuilder {
     /// Returns the handle with which the application revokes access while the server runs. Call this method before the
     /// server starts, and keep the handle in the code that revokes, for example in the handler of a webhook.

@@ -25,7 +25,7 @@ impl Default for TaskOptions {
     }
 }
 
-/// Tasks.
+/// The methods for tasks.
 impl ServerBuilder {
     /// Sets the store that keeps tasks: calls of tools with `task`. By default the server keeps tasks in the memory of
     /// the process, so a restart loses the tasks and their results.
