@@ -49,7 +49,7 @@ pub(crate) struct Segments<'t> {
 
 /// A JWT that was parsed. Its signature was not checked.
 pub(crate) struct UnverifiedJwt<'s> {
-    /// Never an API key, because API keys are opaque.
+    /// The kind of the token: never an API key, because API keys are opaque.
     pub(super) kind: TokenKind,
     pub(super) header: Object<'s>,
     pub(super) payload: Object<'s>,

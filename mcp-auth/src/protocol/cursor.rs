@@ -40,7 +40,7 @@ impl Paged<'_> {
         Some(u32::from_be_bytes(place.try_into().ok()?))
     }
 
-    /// Passes the data for which a cursor is valid to `then`.
+    /// Calls `then` with the data for which a cursor is valid.
     fn bound<T>(self, then: impl FnOnce(Binding<'_>) -> T) -> T {
         let list: &[u8] = match self.list {
             List::Prompts => b"prompts",

@@ -227,7 +227,8 @@ impl Endpoint {
         self.config.organizations.forget();
     }
 
-    /// Returns true if the server answers some requests without a token, instead of challenging every one of them.
+    /// Returns true if the server answers some requests without a token. Otherwise it answers each of these requests
+    /// with 401.
     pub(crate) fn serves_anonymous(&self) -> bool {
         self.connects_anonymous()
             || self

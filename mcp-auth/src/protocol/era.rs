@@ -55,7 +55,7 @@ impl fmt::Debug for Mirrored<'_> {
 
 /// The headers of a request, by name.
 pub(crate) trait Headers: Sync {
-    /// Returns the header with this name, in any case.
+    /// Returns the header with this name. The comparison of names ignores case.
     fn header(&self, name: &str) -> Header<'_>;
 }
 

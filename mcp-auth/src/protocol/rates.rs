@@ -30,7 +30,7 @@ pub(super) struct Rates {
 pub(super) struct Counting<'a> {
     /// The tool, the prompt or the resource. `None` if only the rates of the server count the request.
     pub(super) tool: Option<&'a Served>,
-    /// True if the guard allowed the call, so that the rates of the called primitive count it.
+    /// True if the guard allowed the call, so that the rates of the called primitive count the call.
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,

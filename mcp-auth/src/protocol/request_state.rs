@@ -169,7 +169,7 @@ fn part(context: &mut Context, kind: u8, text: &str) {
 
 /// The largest length of arguments whose digest does not depend on white space and order, in bytes.
 const MOST_CANONICAL: usize = 64 * 1024;
-/// Arguments at this depth and below are digested as written.
+/// Parts of the arguments at this depth or deeper are digested as written.
 const MOST_DEPTH: usize = 32;
 /// The time that a person has for an answer.
 const LIFETIME: Duration = Duration::from_secs(600);

@@ -224,7 +224,7 @@ impl<'a> Scanner<'a> {
         rest.starts_with(literal).then(|| self.at += literal.len())
     }
 
-    /// Skips white space and this byte.
+    /// Skips white space, and then this byte. `None` if another byte follows the white space.
     fn pass(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then(|| self.at += 1)
     }

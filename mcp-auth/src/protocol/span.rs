@@ -160,7 +160,7 @@ fn is_traceparent(text: &str) -> bool {
     version == "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)
 }
 
-/// Reports whether a text is a revision of MCP, such as `2025-11-25`.
+/// Returns true if a text has the form of a revision of MCP, such as `2025-11-25`.
 fn is_version(text: &str) -> bool {
     text.len() == 10
         && text

@@ -90,7 +90,7 @@ pub struct TestAnswer {
 }
 
 impl TestAnswer {
-    /// Expects a result that is no error, which means that the function ran.
+    /// Expects a result that is not an error.
     #[track_caller]
     pub fn expect_ok(&self) -> &Self {
         self.check(

@@ -57,7 +57,7 @@ impl InProcess {
         Ok((authenticator, organizations.with_people(people)))
     }
 
-    /// Returns the response, or a failure during an outage.
+    /// Returns the response. During an outage, returns a failure instead.
     fn answer<T: Send + 'static>(
         &self,
         answer: Result<T, LookupError>,

@@ -18,7 +18,7 @@ pub(super) enum Credentials {
     User(Box<User>),
 }
 
-/// A user, a machine or an API key. A token is minted for each call.
+/// A user, a machine or an API key. Each request of the caller has a new token.
 #[derive(Clone, Debug)]
 pub(super) struct User {
     pub(super) name: String,
@@ -71,7 +71,7 @@ impl User {
         }
     }
 
-    /// Tells the test's Clerk the organization, the role and the permissions of this caller.
+    /// Sets the organization, the role and the permissions of this caller at the test's Clerk.
     pub(super) fn describe(&self, server: &TestServer) {
         let Some(organization) = &self.organization else {
             return;
@@ -197,7 +197,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Converts a feature or a plan to the form in a session token.
+/// Converts a feature or a plan to the form that session tokens have.
 pub(super) fn as_claimed(asked: &str) -> String {
     match Owner::split(asked) {
         Some((Owner::Organization, slug)) => format!("o:{slug}"),

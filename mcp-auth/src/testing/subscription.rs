@@ -53,7 +53,7 @@ use super::user::TestUser;
 /// ```
 pub struct TestSubscription {
     body: Pin<Box<BoxBody>>,
-    /// The bytes that arrived, from the beginning of an event.
+    /// The bytes that have arrived and were not read yet. They begin with the beginning of an event.
     arrived: Vec<u8>,
     acknowledged: Value,
     /// True if the response that ends the stream has arrived.

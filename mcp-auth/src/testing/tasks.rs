@@ -233,7 +233,7 @@ impl TestAnswer {
         id.map(str::to_owned)
     }
 
-    /// Replaces a task that has ended by its result or its error.
+    /// If the task has ended, replaces the task with its result or its error.
     fn end_task(&mut self) {
         let end = ["result", "error"].into_iter().find_map(|member| {
             let value = self.member(&format!("/result/{member}"))?;

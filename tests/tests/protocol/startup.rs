@@ -528,7 +528,7 @@ async fn a_check_names_every_entry_that_can_never_match() {
     let found: Vec<_> = report
         .findings()
         .iter()
-        .filter(|finding| finding.why().ends_with("no request would match it"))
+        .filter(|finding| finding.why().ends_with("no request would match the entry"))
         .map(|finding| finding.what())
         .collect();
     assert_eq!(

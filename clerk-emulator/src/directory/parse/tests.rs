@@ -176,7 +176,7 @@ fn a_scope_is_added_unless_it_is_malformed_or_clerks_own() {
     for scope in ["", "a b", "email"] {
         let message = refusal(&format!("scopes = [\"{scope}\"]"));
         assert!(
-            message.starts_with(&format!("scopes: `{scope}` is not a valid name")),
+            message.starts_with(&format!("scopes: `{scope}` is not a valid scope name")),
             "{message}"
         );
     }

@@ -305,7 +305,7 @@ impl Authenticator {
         Ok(self.keys.count())
     }
 
-    /// Returns true if tokens can be verified now, as far as that is known. This function never waits.
+    /// Returns true if tokens can be verified now, as far as the server knows. This function never waits.
     pub(crate) fn is_ready(&self) -> bool {
         self.keys.is_ready()
     }
@@ -356,7 +356,8 @@ impl Authenticator {
         }
     }
 
-    /// Returns the look-ups and the id of the user to look up. `None` if the policy does not check users.
+    /// Returns the id of the user whom the server must look up, with the object that makes the look-up. `None` if the
+    /// policy does not check users, or if the caller is not a user.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
         let people = self.people.as_deref();
         let people = people.filter(|_| self.policy.check_users)?;

@@ -122,7 +122,7 @@ impl Keys {
         }
     }
 
-    /// Returns true if tokens can be verified now, as far as that is known. This function never waits. It starts the
+    /// Returns true if tokens can be verified now, as far as the server knows. This function never waits. It starts the
     /// fetch that the next request with a token would start, so that a server without requests becomes ready again.
     pub(crate) fn is_ready(&self) -> bool {
         match self {

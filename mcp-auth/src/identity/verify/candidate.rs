@@ -83,7 +83,7 @@ impl<'s> Candidate<'s> {
         }
     }
 
-    /// Checks the signature with each of these keys. Returns `None` if no key verifies it.
+    /// Checks the signature with each of these keys. Returns `None` if the signature is of none of the keys.
     pub(crate) fn signed_by(&self, keys: &[Arc<VerifyingKey>]) -> Option<Signed<'_, 's>> {
         let signed = self.jwt.signed().as_bytes();
         let key = keys

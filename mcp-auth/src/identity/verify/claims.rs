@@ -123,7 +123,7 @@ impl VerifiedClaims {
         until.is_none_or(|until| uptime() < until)
     }
 
-    /// Returns the uptime at which the server asked the issuer about the token. `None` if it did not ask.
+    /// Returns the uptime at which the server asked the issuer about the token. `None` if the server did not ask.
     pub(crate) fn confirmed_at(&self) -> Option<Duration> {
         match self.evidence {
             Evidence::Signed { .. } | Evidence::LocalUser => None,

@@ -180,7 +180,7 @@ impl Endpoint {
         Ok((watch.compared_now(self), seen))
     }
 
-    /// Returns those of the given lists that the server has.
+    /// Leaves out the lists that the server does not have.
     pub(super) fn served_lists(&self, lists: ChangedLists) -> ChangedLists {
         ChangedLists {
             prompts: lists.prompts && self.serves(List::Prompts),

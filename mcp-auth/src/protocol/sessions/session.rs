@@ -249,7 +249,7 @@ impl Session {
     }
 }
 
-/// Requests in both directions.
+/// The methods for requests in both directions.
 impl Session {
     /// Makes a request to the client, with an id that no other client knows. The caller must put the message of the
     /// request on the stream of the call that asks (MCP 2025-11-25, basic/transports, sending messages to the server),
@@ -407,7 +407,7 @@ impl Session {
     }
 }
 
-/// The end of a session.
+/// The methods that end a session, or show that the session has ended.
 impl Session {
     /// Records a use of the session. Returns false if the session has ended or expired.
     pub(super) fn touch(&self, now: Duration) -> bool {

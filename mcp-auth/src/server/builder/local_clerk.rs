@@ -34,7 +34,7 @@ pub(in crate::server) enum People {
     File(PathBuf),
 }
 
-/// The local Clerk.
+/// The methods for the local Clerk.
 impl ServerBuilder {
     /// Runs a local Clerk inside the process, unless a Clerk instance is configured. An instance is configured if the
     /// code sets an instance, a key or a Backend API, or if a variable is set that the guide `local-clerk.md` lists for
