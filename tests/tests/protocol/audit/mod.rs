@@ -4,6 +4,7 @@ mod files;
 mod outcomes;
 mod pressure;
 mod sign_ins;
+mod tasks;
 
 use std::collections::BTreeSet;
 use std::io;
