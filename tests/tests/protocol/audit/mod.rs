@@ -1,6 +1,7 @@
 //! The audit log: one record for each decision, in memory and in files.
 
 mod files;
+mod load;
 mod outcomes;
 mod pressure;
 mod sign_ins;
