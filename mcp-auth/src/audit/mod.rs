@@ -128,6 +128,11 @@ impl Audit {
         self.digests.of(arguments)
     }
 
+    /// Returns the number of lost records. A record that two sinks lost counts twice.
+    pub(crate) fn lost(&self) -> u64 {
+        self.writers.iter().map(Writer::lost).sum()
+    }
+
     /// Returns the time of day, as a record shows it.
     pub(crate) fn now(&self) -> String {
         timestamp(self.clock.unix_ms())
