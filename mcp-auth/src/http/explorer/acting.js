@@ -12,8 +12,8 @@ function actingControls(legend, first, onChange) {
     const who = menu([
         ...people.map((person) => [person, person.name]),
         ...machines.map((machine) => [{ machine }, `${machine} (machine)`]),
-        [NOBODY, 'Nobody (no token)'],
         [PASTED, 'A pasted token'],
+        [NOBODY, 'Nobody (no token)'],
     ]);
     const pasted = el('input', { type: 'password', autocomplete: 'off', spellcheck: 'false' });
     const scopes = el('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', placeholder: 'default' });
@@ -34,8 +34,9 @@ function actingControls(legend, first, onChange) {
         const kinds = (person.machine ? ['m2m'] : USER_KINDS).filter(accepts);
         kind = menu(kinds.map((each) => [each, KINDS[each]]), { change: onChange });
         const own = (person.organizations ?? []).map(({ name, role }) => [name, `${name} (${role})`]);
-        const others = everyOrg.filter((name) => !own.some(([each]) => each === name)).map((name) => [name, `${name} (not a member)`]);
-        org = menu([...own, [null, 'None'], ...others], { change: onChange });
+        const others = everyOrg.filter((name) => !own.some(([each]) => each === name));
+        const all = [...own, [null, 'None'], ...others.map((name) => [name, `${name} (not a member)`])];
+        org = menu(all, { change: onChange });
         fields.kind.replaceChildren(labelled('Token', kind));
         fields.org.replaceChildren(labelled('Organization', org));
         const isMinted = !person.nobody && !person.pasted;

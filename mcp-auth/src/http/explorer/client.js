@@ -68,7 +68,9 @@ function build(method, params, mirroredHeaders = {}) {
         [`${PREFIX}clientInfo`]: { name: 'explorer', version: '1' },
         [`${PREFIX}clientCapabilities`]: CAPABILITIES,
     };
-    if (method in NAMED_BY && !method.startsWith('tasks/')) Object.assign(_meta, { progressToken: build.last, [`${PREFIX}logLevel`]: 'debug' });
+    if (method in NAMED_BY && !method.startsWith('tasks/')) {
+        Object.assign(_meta, { progressToken: build.last, [`${PREFIX}logLevel`]: 'debug' });
+    }
     const body = { jsonrpc: '2.0', id: build.last, method, params: { ...params, _meta } };
     return { headers: { ...headers, ...mirroredHeaders }, body };
 }
@@ -140,7 +142,8 @@ function dataOf(event) {
 function challengeOf(header) {
     const [scheme] = header.split(' ', 1);
     const found = header.slice(scheme.length).matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g);
-    return [['scheme', scheme], ...Array.from(found, ([, name, quoted, bareValue]) => [name, quoted?.replace(/\\(.)/g, '$1') ?? bareValue])];
+    const parameters = Array.from(found, ([, name, quoted, token]) => [name, quoted?.replace(/\\(.)/g, '$1') ?? token]);
+    return [['scheme', scheme], ...parameters];
 }
 
 /** Returns a shell command that sends the request. The command reads the token from the variable `TOKEN`. */
@@ -148,9 +151,11 @@ function curlOf(caller, { headers, body }) {
     const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
     const lines = [`curl -sS ${quote(DATA.url + queryOf(caller))}`];
     if (caller.wish || caller.pasted) lines.push('-H "Authorization: Bearer $TOKEN"');
-    lines.push(...Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`), `--data-raw ${quote(JSON.stringify(body))}`);
+    lines.push(...Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`));
+    lines.push(`--data-raw ${quote(JSON.stringify(body))}`);
     const command = lines.join(' \\\n  ');
-    if (caller.wish && DATA.issuer) return `TOKEN=$(curl -sS ${quote(`${DATA.issuer.replace(/\/$/, '')}/dev/token?${tokenQuery(caller.wish)}`)})\n${command}`;
+    const tokenUrl = `${DATA.issuer.replace(/\/$/, '')}/dev/token`;
+    if (caller.wish) return `TOKEN=$(curl -sS ${quote(`${tokenUrl}?${tokenQuery(caller.wish)}`)})\n${command}`;
     return caller.pasted ? `# Set TOKEN to your access token.\n${command}` : command;
 }
 

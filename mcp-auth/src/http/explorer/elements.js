@@ -25,7 +25,16 @@ function pretty(value) {
 /** Shows a text with its line breaks. A very long text would make the page slow, so the end is left out. */
 function block(text) {
     const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}\n… and ${text.length - MAX_TEXT} more characters` : text;
-    return el('pre', {}, el('code', {}, shown));
+    const isLong = shown.length > LONG_TEXT;
+    // A person without a mouse scrolls a long text with the arrow keys.
+    const attributes = isLong ? { class: 'long', tabindex: '0', role: 'group', 'aria-label': 'Long text' } : {};
+    return el('pre', attributes, el('code', {}, shown));
+}
+
+/** Returns a text with a capital letter and a full stop. */
+function sentence(text) {
+    const whole = text.charAt(0).toUpperCase() + text.slice(1);
+    return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
 function fold(title, ...content) {
@@ -68,4 +77,5 @@ function same(one, other) {
         && names.every((name) => Object.hasOwn(other, name) && same(one[name], other[name]));
 }
 
+const LONG_TEXT = 3000;
 const MAX_TEXT = 100_000;

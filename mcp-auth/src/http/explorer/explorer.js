@@ -1,12 +1,14 @@
 // The explorer: it lists what a chosen person sees, sends requests as this person, and shows the outcomes.
 
 const LISTS = [
-    { kind: 'tool', title: 'Tools', method: 'tools/list', member: 'tools', capability: 'tools', id: 'name' },
-    { kind: 'prompt', title: 'Prompts', method: 'prompts/list', member: 'prompts', capability: 'prompts', id: 'name' },
-    { kind: 'resource', title: 'Resources', method: 'resources/list', member: 'resources', capability: 'resources', id: 'uri' },
-    { kind: 'template', title: 'Resource templates', method: 'resources/templates/list', member: 'resourceTemplates', capability: 'resources', id: 'uriTemplate' },
+    { kind: 'tool', title: 'Tools', verb: 'Call', method: 'tools/list', member: 'tools', id: 'name' },
+    { kind: 'prompt', title: 'Prompts', verb: 'Get', method: 'prompts/list', member: 'prompts', id: 'name' },
+    { kind: 'resource', title: 'Resources', verb: 'Read', method: 'resources/list', member: 'resources', id: 'uri' },
+    {
+        kind: 'template', title: 'Resource templates', verb: 'Read', method: 'resources/templates/list',
+        member: 'resourceTemplates', id: 'uriTemplate',
+    },
 ];
-const VERBS = { tool: 'Call', prompt: 'Get', resource: 'Read', template: 'Read' };
 const MAX_PAGES = 50;
 
 const app = document.getElementById('app');
@@ -18,6 +20,7 @@ let capabilities;
 
 const compare = el('input', { type: 'checkbox', change: changed });
 const picker = el('div', { class: 'picker', role: 'group', 'aria-label': 'Tools, prompts and resources' });
+const filter = el('input', { type: 'search', autocomplete: 'off', input: narrow });
 const detail = el('form', { novalidate: true, class: 'detail', hidden: true, submit: (event) => {
     event.preventDefault();
     run();
@@ -56,10 +59,11 @@ async function load(panel) {
     const stop = panel.loading = new AbortController();
     const caller = panel.acting.caller();
     const seen = new Map();
+    if (caller.pasted === '') return loaded(panel, null, 'Paste a token, to see the lists of its owner.');
     panel.acting.tell('Loading …');
     let failed;
     capabilities ??= (await send(caller, 'server/discover', {}, { signal: stop.signal })).response?.result?.capabilities;
-    for (const list of LISTS.filter(({ capability }) => !capabilities || capability in capabilities)) {
+    for (const list of LISTS.filter(({ method }) => !capabilities || method.split('/')[0] in capabilities)) {
         let cursor;
         for (let page = 0; page < MAX_PAGES && !failed; page += 1) {
             const exchange = await send(caller, list.method, cursor ? { cursor } : {}, { signal: stop.signal });
@@ -71,30 +75,36 @@ async function load(panel) {
             if (!cursor) break;
         }
     }
+    for (const { list, item } of seen.values()) remember(list, item);
+    loaded(panel, seen, failed ? `No list. ${failed[1]}: ${failed[2]}` : `${caller.name} sees ${counts(seen)}.`);
+}
+
+/** Shows the loaded lists of a caller. `seen` has the entries that the caller sees, and is `null` if they are not known. */
+function loaded(panel, seen, text) {
     panel.seen = seen;
-    for (const [key, { list, item }] of seen) remember(key, list, item);
-    panel.acting.tell(failed ? `No list. ${failed[1]}: ${failed[2]}` : `${caller.name} sees ${counts(seen)}.`);
+    panel.acting.tell(text);
     app.setAttribute('aria-busy', 'false');
     changed();
-    if (!chosen && entries.size > 0) choose(entries.get(seen.keys().next().value) ?? entries.values().next().value);
+    const first = entries.get(seen?.keys().next().value) ?? entries.values().next().value;
+    if (!chosen && first) choose(first);
 }
 
 function counts(seen) {
-    const count = (kind, one) => {
-        const number = [...seen.values()].filter(({ list }) => list.kind === kind).length;
-        return number > 0 && `${number} ${one}${number > 1 ? 's' : ''}`;
-    };
-    return [count('tool', 'tool'), count('prompt', 'prompt'), count('resource', 'resource'), count('template', 'template')].filter(Boolean).join(', ') || 'nothing';
+    const counted = LISTS.map(({ kind }) => [kind, [...seen.values()].filter(({ list }) => list.kind === kind).length]);
+    const some = counted.filter(([, number]) => number > 0);
+    return some.map(([kind, number]) => `${number} ${kind}${number > 1 ? 's' : ''}`).join(', ') || 'nothing';
 }
 
 /** Adds an entry to the list, unless it is there. An entry stays when its caller changes, and so do its typed values. */
-function remember(key, list, item) {
+function remember(list, item) {
+    const key = `${list.kind}:${item[list.id]}`;
     if (entries.has(key)) return;
     const radio = el('input', { type: 'radio', name: 'entry', change: () => choose(entry) });
     const note = el('span', { class: 'hint' });
     const title = item.title ?? item.annotations?.title;
     const entry = { key, list, item, id: item[list.id], radio, note };
-    entry.node = el('label', {}, radio, el('span', {}, el('code', {}, entry.id), title && el('span', { class: 'quiet' }, ` ${title}`), note));
+    const name = [el('code', {}, entry.id), title && el('span', { class: 'quiet' }, ` ${title}`)];
+    entry.node = el('label', {}, radio, el('span', {}, name, note));
     entries.set(key, entry);
     let group = picker.querySelector(`[data-kind=${list.kind}]`);
     if (!group) {
@@ -103,6 +113,13 @@ function remember(key, list, item) {
         picker.insertBefore(group, later.find(Boolean) ?? null);
     }
     group.append(entry.node);
+}
+
+/** Hides the entries that do not contain the text of the filter. */
+function narrow() {
+    const text = filter.value.trim().toLowerCase();
+    const holds = (each) => each?.toLowerCase().includes(text);
+    for (const { node, id, item } of entries.values()) node.hidden = !holds(id) && !holds(item.title);
 }
 
 /** Says at an entry which of the callers do not see it. */
@@ -138,7 +155,7 @@ function show(entry) {
     entry.complaint = el('p', { class: 'warning', role: 'status' });
     entry.nameButtons = () => {
         const [first] = activePanels();
-        call.textContent = `${VERBS[list.kind]} as ${compare.checked ? 'both' : first.acting.caller().name}`;
+        call.textContent = `${list.verb} as ${compare.checked ? 'both' : first.acting.caller().name}`;
     };
     return [
         el('h3', {}, title ?? id),
@@ -162,9 +179,10 @@ function schemaOf({ list, item }) {
     if (list.kind === 'tool') return item.inputSchema;
     if (list.kind === 'template') return templateSchema(item.uriTemplate);
     const declared = item.arguments ?? [];
+    const properties = declared.map(({ name, title, description }) => [name, { type: 'string', title, description }]);
     return {
         type: 'object',
-        properties: Object.fromEntries(declared.map(({ name, title, description }) => [name, { type: 'string', title, description }])),
+        properties: Object.fromEntries(properties),
         required: declared.filter(({ required }) => required).map(({ name }) => name),
     };
 }
@@ -172,7 +190,9 @@ function schemaOf({ list, item }) {
 /** Returns the method, the parameters and the mirrored headers of the request that the form describes. */
 function useOf({ list, item, id, form }) {
     const values = form.read();
-    if (list.kind === 'tool') return { method: 'tools/call', params: { name: id, arguments: values }, headers: mirrored(item.inputSchema, values) };
+    if (list.kind === 'tool') {
+        return { method: 'tools/call', params: { name: id, arguments: values }, headers: mirrored(item.inputSchema, values) };
+    }
     if (list.kind === 'prompt') return { method: 'prompts/get', params: { name: id, arguments: values } };
     return { method: 'resources/read', params: { uri: list.kind === 'template' ? expand(id, values) : id } };
 }
@@ -194,7 +214,8 @@ async function complete({ list, id, form }, name, value, signal) {
 async function run() {
     const entry = chosen;
     const wrong = entry.form.check();
-    entry.complaint.textContent = wrong > 0 ? `${wrong === 1 ? 'A value looks' : `${wrong} values look`} wrong. The request is sent all the same.` : '';
+    const looks = wrong === 1 ? 'A value looks' : `${wrong} values look`;
+    entry.complaint.textContent = wrong > 0 ? `${looks} wrong. The request is sent all the same.` : '';
     entry.cancel.hidden = false;
     const active = activePanels();
     const stops = active.map((panel) => {
@@ -253,7 +274,8 @@ async function explain({ view, acting }, caller, entry) {
         const token = await tokenOf(caller);
         const explanation = await ask('explain', { name: entry.id }, { token, query: queryOf(caller) });
         const scopes = explanation.scopes ?? [];
-        const retry = scopes.length > 0 && caller.wish?.kind === 'oauth' && button('Take a token with these scopes', () => acting.setScopes(scopes.join(' ')));
+        const helps = scopes.length > 0 && caller.wish?.kind === 'oauth';
+        const retry = helps && button('Take a token with these scopes', () => acting.setScopes(scopes.join(' ')));
         view.explain(whyOf(explanation), retry);
     } catch (error) {
         view.explain(el('h4', {}, 'Why'), el('p', {}, `There is no explanation: ${error.message}`));
@@ -270,28 +292,33 @@ async function explainOnly(entry) {
 }
 
 /** Copies a text. If the browser refuses, the text is selected, so that a person can copy it. */
-async function copy(text, status) {
-    const command = block(text);
-    const isCopied = await Promise.resolve(navigator.clipboard?.writeText(text).then(() => true)).catch(() => false);
-    status.replaceChildren(el('p', {}, isCopied ? 'The command is copied:' : 'The browser refused to copy. Copy the selected command:'), command);
+async function copy(source, status) {
+    const command = block(source);
+    const isCopied = await Promise.resolve(navigator.clipboard?.writeText(source).then(() => true)).catch(() => false);
+    const text = isCopied ? 'The command is copied:' : 'The browser refused to copy. Copy the selected command:';
+    status.replaceChildren(el('p', {}, text), command);
     if (!isCopied) getSelection().selectAllChildren(command);
 }
 
 function begin() {
     const advice = DATA.people.length > 1
-        ? `Fill in the form and press “Call as ${DATA.people[0].name}”, then choose another person under “Act as” and press the button again: the outcome says what each person may do, and why.`
-        : 'Paste an access token under “Act as”, choose a tool and call the tool: the outcome says what the owner of the token may do, and why.';
+        ? [`Fill in the form and press “Call as ${DATA.people[0].name}”, then choose another person under “Act as” and `,
+            'press the button again: the outcome says what each person may do, and why.']
+        : ['Paste an access token under “Act as”, choose a tool and call the tool: the outcome says what the owner ',
+            'of the token may do, and why.'];
+    const outcomes = el('div', { class: 'outcomes' }, panels.map(({ view }) => view.node));
     app.append(
         el('h2', { id: 'explorer-title' }, 'Explorer'),
         el('p', {}, advice),
         el('div', { class: 'callers' }, panels.map(({ acting }) => acting.node)),
         el('label', { class: 'check' }, compare, ' Compare with a second person'),
-        el('div', { class: 'bench' }, picker, el('div', { class: 'work' }, detail, el('div', { class: 'outcomes' }, panels.map(({ view }) => view.node)))),
+        el('div', { class: 'bench' },
+            el('div', {}, labelled('Filter', filter), picker), el('div', { class: 'work' }, detail, outcomes)),
     );
     app.setAttribute('role', 'region');
     app.setAttribute('aria-labelledby', 'explorer-title');
     app.setAttribute('aria-busy', 'true');
-    for (const list of LISTS) (DATA.declared?.[list.member] ?? []).forEach((item) => remember(`${list.kind}:${item[list.id]}`, list, item));
+    for (const list of LISTS) DATA.declared[list.member].forEach((item) => remember(list, item));
     app.hidden = false;
     changed();
     load(panels[0]);

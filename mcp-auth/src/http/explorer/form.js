@@ -41,10 +41,12 @@ function leaf(name, schema, required, control, read, write, complain = complaint
         else control.removeAttribute('aria-invalid');
         return text ? 1 : 0;
     };
-    control.addEventListener('change', check);
+    // A new warning would move the button away that a person is about to press, so typing only removes warnings.
+    control.addEventListener('input', () => warning.textContent && check());
     const label = el('label', { for: id }, titleOf(name, schema, required));
     const isCheck = control.type === 'checkbox';
-    const node = el('div', { class: isCheck ? 'field check' : 'field' }, isCheck ? [control, label] : [label, control], hint, warning);
+    const pair = isCheck ? [control, label] : [label, control];
+    const node = el('div', { class: isCheck ? 'field check' : 'field' }, pair, hint, warning);
     return { node, read, write, check };
 }
 
@@ -55,7 +57,8 @@ function titleOf(name, schema, required) {
 
 /** Returns the description of a schema and the allowed values. */
 function about(schema) {
-    return [schema.description, hintOf(schema)].filter(Boolean).join('\n');
+    const hint = hintOf(schema);
+    return [schema.description, hint && sentence(hint)].filter(Boolean).join(' ');
 }
 
 function textField(name, schema, { required, suggest }) {
@@ -122,7 +125,9 @@ function manyField(name, schema, { required }, options) {
         const chosen = boxes.filter(({ box }) => box.checked).map(({ value }) => value);
         return chosen.length === 0 && !required ? undefined : chosen;
     };
-    const write = (values) => boxes.forEach(({ value, box }) => { box.checked = (values ?? []).some((each) => same(each, value)); });
+    const write = (values = []) => boxes.forEach(({ value, box }) => {
+        box.checked = [values].flat().some((each) => same(each, value));
+    });
     return group(name, schema, required, boxes.map(({ node }) => node), read, write);
 }
 
@@ -130,7 +135,8 @@ function listField(name, schema, context) {
     const items = [];
     const rows = el('div', {});
     const add = (value) => {
-        const item = field(`${name} ${items.length + 1}`, schema.items, { ...context, required: true, depth: context.depth + 1, suggest: null });
+        const inner = { ...context, required: true, depth: context.depth + 1, suggest: null };
+        const item = field(`${name} ${items.length + 1}`, schema.items, inner);
         if (value !== undefined) item.write(value);
         item.row = el('div', { class: 'row' }, item.node, button('Remove', () => {
             items.splice(items.indexOf(item), 1);
@@ -161,7 +167,9 @@ function group(name, schema, required, content, read, write, inner = () => []) {
     };
     const check = () => inner().reduce((sum, each) => sum + each.check(), checkOwn());
     const hint = about(schema);
-    const node = el('fieldset', { change: checkOwn }, el('legend', {}, titleOf(name, schema, required)), hint && el('p', { class: 'hint' }, hint), content, warning);
+    const legend = el('legend', {}, titleOf(name, schema, required));
+    const again = { input: () => warning.textContent && checkOwn() };
+    const node = el('fieldset', again, legend, hint && el('p', { class: 'hint' }, hint), content, warning);
     return { node, read, write, check };
 }
 
@@ -199,11 +207,13 @@ function members(schema, { root, depth = 0, suggest }) {
 function jsonField(name, schema, { required }) {
     const control = el('textarea', { rows: 4, spellcheck: 'false', class: 'code' });
     const read = () => (control.value.trim() === '' ? undefined : parsed(control.value).value);
-    const complain = (_, value) => (parsed(control.value).error && control.value.trim() ? NOT_JSON : value === undefined && required ? 'A value is required.' : '');
-    const made = leaf(name, { ...schema, description: about(schema) || 'A value as JSON.' }, required, control, read, (value) => {
-        control.value = value === undefined ? '' : pretty(value);
-    }, complain);
-    return made;
+    const complain = (_, value) => {
+        if (value === undefined) return required ? MISSING : '';
+        return parsed(control.value).error ? NOT_JSON : '';
+    };
+    const write = (value) => { control.value = value === undefined ? '' : pretty(value); };
+    const described = { ...schema, description: schema.description ?? 'A value as JSON.' };
+    return leaf(name, described, required, control, read, write, complain);
 }
 
 function parsed(text) {
@@ -243,9 +253,9 @@ function argumentsForm(schema, suggest) {
     // A form has no fields for alternatives.
     box.checked = isEmpty && Boolean(flat.anyOf ?? flat.oneOf ?? flat.allOf);
     show();
+    const none = isEmpty && !box.checked && el('p', { class: 'quiet' }, 'This takes no arguments.');
     return {
-        node: el('div', {}, isEmpty && !box.checked && el('p', { class: 'quiet' }, 'This takes no arguments.'), inner.node, json.node,
-            el('label', { class: 'check' }, box, ' Edit as JSON'), warning),
+        node: el('div', {}, none, inner.node, json.node, el('label', { class: 'check' }, box, ' Edit as JSON'), warning),
         read: () => (box.checked ? json.read() ?? {} : inner.read()),
         check: () => (box.checked ? json.check() : inner.check()),
     };

@@ -16,7 +16,7 @@ function verdictOf({ failure, isCancelled, status, headers, response }) {
     if (result) return ['good', 'Allowed', ''];
     if (status === 401) return ['bad', 'Not signed in', text];
     if (status === 403) return ['bad', 'Denied', text];
-    if (status === 413) return ['bad', 'Too long', 'The request is longer than this server reads. Shorten an argument, and send it again.'];
+    if (status === 413) return ['bad', 'Too long', 'The request is longer than this server reads. Shorten an argument.'];
     if (status === 429) return ['bad', 'Too many requests', text + later];
     if (status === 503) return ['bad', 'Not available', `${text}.${later}`];
     return ['bad', error ? `Error ${error.code}` : `HTTP ${status}`, text || 'The response is not a JSON-RPC response.'];
@@ -29,13 +29,15 @@ function firstText(result) {
 /** Shows the content of a result: blocks of a tool, messages of a prompt, or contents of a resource. */
 function resultOf(result) {
     const { content = [], structuredContent, messages = [], contents = [], isError } = result;
-    const repeats = ({ type, text }) => structuredContent !== undefined && type === 'text' && same(parsed(text).value, structuredContent);
+    const isStructured = structuredContent !== undefined;
+    const repeats = ({ type, text }) => isStructured && type === 'text' && same(parsed(text).value, structuredContent);
     // The verdict shows the first text of an error.
     const shown = content.filter((each) => !repeats(each) && !(isError && each.text === firstText(result)));
+    const messageOf = ({ role, content }) => el('div', {}, el('p', { class: 'quiet' }, role), [content].flat().map(contentOf));
     return [
         shown.map(contentOf),
-        structuredContent !== undefined && block(pretty(structuredContent)),
-        messages.map((message) => el('div', { class: 'message' }, el('p', { class: 'quiet' }, message.role), [message.content].flat().map(contentOf))),
+        isStructured && block(pretty(structuredContent)),
+        messages.map(messageOf),
         contents.map((resource) => contentOf({ type: 'resource', resource })),
     ];
 }
@@ -54,7 +56,9 @@ function contentOf(content) {
 
 /** Shows an image of a type that cannot contain scripts. Of all other types, only the size is shown. */
 function bytesOf(mimeType, base64 = '') {
-    if (IMAGES.includes(mimeType)) return el('img', { src: `data:${mimeType};base64,${base64}`, alt: `The returned image, ${mimeType}` });
+    if (IMAGES.includes(mimeType)) {
+        return el('img', { src: `data:${mimeType};base64,${base64}`, alt: `The returned image, ${mimeType}` });
+    }
     const size = Math.floor((base64.replace(/=+$/, '').length * 3) / 4);
     return el('p', {}, `${size} bytes of the type ${mimeType ?? 'application/octet-stream'}`);
 }
@@ -72,7 +76,7 @@ function whyOf({ decision, reason, requirements = [], then = [], hint, scopes = 
     ].filter(Boolean);
     return [
         el('h4', {}, 'Why'),
-        el('p', {}, DECISIONS[decision] ?? decision, reason && `: ${reason}`),
+        el('p', {}, sentence((DECISIONS[decision] ?? decision) + (reason ? `: ${reason}` : ''))),
         rows.length > 0 ? requirementTable(rows) : el('p', { class: 'quiet' }, 'The guard has no requirements.'),
         then.map((each) => el('p', {}, 'Then the server decides by the arguments: ', el('code', {}, each))),
         changes.length > 0 && [el('h4', {}, 'What would change it?'), el('ul', {}, changes.map((each) => el('li', {}, each)))],
@@ -87,11 +91,6 @@ const DECISIONS = {
     undecided: 'The guard cannot decide now',
 };
 
-function sentence(text) {
-    const whole = text.charAt(0).toUpperCase() + text.slice(1);
-    return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
-
 /** Returns the rows of a requirement, and the rows of its alternatives below. */
 function rowsOf({ requirement, stated_by: by, met, found, needs, from, alternatives = [] }, depth, word = '') {
     const inner = alternatives.flatMap((all, index) =>
@@ -102,15 +101,18 @@ function rowsOf({ requirement, stated_by: by, met, found, needs, from, alternati
 /** The roles keep the meaning of the cells where the style shows the rows below each other. */
 function requirementTable(rows) {
     const words = { true: ['met', 'good'], false: ['not met', 'bad'] };
-    const cell = (label, text, tone) => el('td', { role: 'cell', 'data-label': label, class: tone }, text ?? '–');
-    const heads = ['Requirement', 'Met', 'Found', 'From', 'Needs'];
+    const cell = (label, text, tone) =>
+        el('td', { role: 'cell', 'data-label': label, class: text ? tone : 'none' }, text ?? '–');
+    const names = ['Requirement', 'Met', 'Found', 'From', 'Needs'];
+    const heads = names.map((name) => el('th', { role: 'columnheader', scope: 'col' }, name));
     const body = rows.map(({ requirement, met, found, from, needs, depth }) => {
         const [word, tone] = words[met] ?? ['unknown', 'quiet'];
-        return el('tr', { role: 'row' }, el('th', { role: 'rowheader', scope: 'row', class: `depth-${Math.min(depth, 3)}` }, requirement),
-            cell('Met', word, tone), cell('Found', found), cell('From', from), cell('Needs', needs));
+        const head = el('th', { role: 'rowheader', scope: 'row', class: `depth-${Math.min(depth, 3)}` }, requirement);
+        return el('tr', { role: 'row' }, head, cell('Met', word, tone), cell('Found', found), cell('From', from),
+            cell('Needs', needs));
     });
     return el('table', { role: 'table', class: 'requirements', 'aria-label': 'Requirements of the guard' },
-        el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, heads.map((head) => el('th', { role: 'columnheader', scope: 'col' }, head)))),
+        el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, heads)),
         el('tbody', { role: 'rowgroup' }, body));
 }
 
@@ -123,15 +125,20 @@ function evidenceOf({ caller, request, trace, status, headers, text, response },
     const head = (all) => Object.entries(all).map(([name, value]) => `${name}: ${value}`).join('\n');
     const { value, error } = parsed(text ?? '');
     const { audit = [], log = [], log_note: note } = records ?? {};
+    const termOf = ([name, each]) => [el('dt', {}, name), el('dd', {}, el('code', {}, each))];
+    const none = (text) => el('p', {}, text);
+    const received = () => `HTTP ${status}\n${head(Object.fromEntries(headers))}\n\n${error ? text : pretty(value)}`;
     return el('div', { class: 'evidence' },
-        challenge && fold('Challenge', el('dl', {}, challengeOf(challenge).map(([name, each]) => [el('dt', {}, name), el('dd', {}, el('code', {}, each))]))),
+        challenge && fold('Challenge', el('dl', {}, challengeOf(challenge).map(termOf))),
         meta && fold('_meta', block(pretty(meta))),
         records && [
-            fold(`Audit records (${audit.length})`, audit.length ? audit.map((record) => block(pretty(record))) : el('p', {}, 'The request has no record.')),
-            fold(`Log lines (${log.length})`, note && el('p', {}, note), log.length ? block(log.join('\n')) : el('p', {}, 'The request has no line in the log.')),
+            fold(`Audit records (${audit.length})`,
+                audit.length ? audit.map((record) => block(pretty(record))) : none('The request has no record.')),
+            fold(`Log lines (${log.length})`,
+                log.length ? block(log.join('\n')) : none(note ?? 'The request has no line in the log.')),
         ],
         fold('Request', block(`POST ${DATA.endpoint}${queryOf(caller)}\n${head(sent)}\n\n${pretty(request.body)}`)),
-        status && fold('Response', block(`HTTP ${status}\n${head(Object.fromEntries(headers))}\n\n${error ? text : pretty(value)}`)));
+        status && fold('Response', block(received())));
 }
 
 /** Makes the part of the page with the outcome of one caller. */
@@ -153,8 +160,9 @@ function outcomeView() {
         },
         show(exchange, outcome = exchange.response?.result) {
             const [tone, name, text] = verdictOf(exchange);
-            const facts = [exchange.status && `HTTP ${exchange.status}`, `${Math.round(exchange.ms)} ms`].filter(Boolean).join(', ');
-            verdict.replaceChildren(el('strong', { class: tone }, name), ` ${text} `, el('span', { class: 'quiet facts' }, facts));
+            const status = exchange.status ? `HTTP ${exchange.status}, ` : '';
+            const facts = el('span', { class: 'quiet facts' }, `${status}${Math.round(exchange.ms)} ms`);
+            verdict.replaceChildren(el('strong', { class: tone }, name), ` ${text} `, facts);
             fill(result, outcome && resultOf(outcome));
         },
         note({ method, params = {} }) {

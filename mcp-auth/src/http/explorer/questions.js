@@ -20,7 +20,8 @@ function answersTo(questions, view, signal) {
         open.map(({ node }) => node),
         el('div', { class: 'buttons' }, el('button', { class: 'primary' }, 'Accept'),
             button('Decline', () => answer('decline')), button('Close the question', () => answer('cancel'))));
-        view.ask(el('h4', { tabindex: '-1' }, open.length === 1 ? 'The server asks' : `The server asks ${open.length} questions`), form);
+        const title = open.length === 1 ? 'The server asks' : `The server asks ${open.length} questions`;
+        view.ask(el('h4', { tabindex: '-1' }, title), form);
     });
 }
 
@@ -32,9 +33,11 @@ function questionOf(name, method, { message, mode = 'form', url, requestedSchema
     }
     if (mode === 'url') {
         const target = parsedUrl(url);
-        const link = target ? el('a', { href: target.href, target: '_blank', rel: 'noopener noreferrer' }, target.href) : el('code', {}, url);
+        const attributes = target && { href: target.href, target: '_blank', rel: 'noopener noreferrer' };
+        const link = target ? el('a', attributes, target.href) : el('code', {}, url);
         const host = target && ['It leads to the host ', el('strong', {}, target.host), '.'];
-        return { name, node: el('div', {}, el('p', {}, message), el('p', {}, link), el('p', {}, host)), read: (action) => ({ action }) };
+        const node = el('div', {}, el('p', {}, message), el('p', {}, link), el('p', {}, host));
+        return { name, node, read: (action) => ({ action }) };
     }
     const fields = members(plain(requestedSchema ?? {}, requestedSchema), { root: requestedSchema });
     const read = (action) => (action === 'accept' ? { action, content: fields.read() } : { action });
@@ -60,7 +63,10 @@ function follow(caller, task, view, { trace, signal, onEnd }) {
         const { status, result, error, inputRequests } = exchange.response?.result ?? {};
         if (status === undefined) return view.show(exchange);
         state.textContent = `The task is ${status}.`;
-        view.show({ ...exchange, response: result || error ? { result, error } : { result: { ...task, resultType: 'task' } } }, result ?? {});
+        const failure = status === 'cancelled' ? 'The task is cancelled.' : undefined;
+        const response = result || error ? { result, error } : { result: task };
+        view.show({ ...exchange, failure, isCancelled: true, response }, result ?? {});
+        if (ENDED.includes(status)) return view.ask(heading, state);
         if (inputRequests && status === 'input_required') {
             const answers = await answersTo(inputRequests, view, signal);
             if (answers === null) return;
@@ -74,8 +80,11 @@ function follow(caller, task, view, { trace, signal, onEnd }) {
         if (exchange.response?.result) await poll();
         else view.show(exchange);
     };
-    const offer = () => view.ask(
-        el('h4', { tabindex: '-1' }, 'Task ', el('code', {}, task.taskId)), state,
-        el('div', { class: 'buttons' }, button('Ask for its state', poll, { class: 'primary' }), button('Cancel the task', cancel)));
+    const heading = el('h4', { tabindex: '-1' }, 'Task ', el('code', {}, task.taskId));
+    const offer = () => view.ask(heading, state,
+        el('div', { class: 'buttons' },
+            button('Ask for its state', poll, { class: 'primary' }), button('Cancel the task', cancel)));
     offer();
 }
+
+const ENDED = ['completed', 'failed', 'cancelled'];

@@ -64,12 +64,12 @@ function hintOf(schema) {
 
 /** Returns why the server will probably refuse the value. The text is empty if the value looks right. */
 function complaintOf(schema, value, required) {
-    if (value === undefined) return required ? 'A value is required.' : '';
+    if (value === undefined) return required ? MISSING : '';
     if (choices(schema)) return '';
     const isNumber = schema.type === 'integer' || schema.type === 'number';
     if (isNumber && typeof value !== 'number') return 'This is not a number.';
     if (schema.type === 'integer' && !Number.isInteger(value)) return 'This is not an integer.';
-    if (isNumber && Number.isInteger(value) && !Number.isSafeInteger(value)) return 'The browser cannot send this number exactly.';
+    if (isNumber && Math.abs(value) > Number.MAX_SAFE_INTEGER) return 'The browser cannot send this number exactly.';
     const size = typeof value === 'string' ? [...value].length : value.length;
     const isWrong = value < schema.minimum || value > schema.maximum
         || value <= schema.exclusiveMinimum || value >= schema.exclusiveMaximum
@@ -111,7 +111,10 @@ function headerValue(text) {
 /** Returns the variables of a URI template as a schema of texts. */
 function templateSchema(template) {
     const found = [...template.matchAll(EXPRESSION)];
-    const names = found.flatMap(([, operator, list]) => list.split(',').map((name) => [bare(name), !'?&'.includes(operator || '-')]));
+    const names = found.flatMap(([, operator, list]) => {
+        const required = operator !== '?' && operator !== '&';
+        return list.split(',').map((name) => [bare(name), required]);
+    });
     return {
         type: 'object',
         properties: Object.fromEntries(names.map(([name]) => [name, { type: 'string' }])),
@@ -139,6 +142,7 @@ function bare(name) {
     return name.replace(/\*$|:\d+$/, '');
 }
 
+const MISSING = 'A value is required.';
 const EXPRESSION = /\{([+#./;?&]?)([^{}]+)\}/g;
 /** For each operator: the first character, the separator, and whether names are written. */
 const OPERATORS = {
