@@ -50,12 +50,13 @@ for (const name of ['endpoint', 'emulator']) {
             assert.deepEqual(complaints, []);
             assert.deepEqual(requests, [pages[name]]);
             assert.match(await page.content(), /Development only/);
+            assert.equal(await page.locator('input, button, select, #app:visible').count(), 0);
             assert.deepEqual(await page.context().cookies(), []);
             await page.context().close();
         });
 
-        test('can be used with a keyboard alone', async () => {
-            const page = await open(pages[name], { viewport: { width: 360, height: 800 } });
+        test('can be used with a keyboard alone, without scripts', async () => {
+            const page = await open(pages[name], { javaScriptEnabled: false, viewport: { width: 360, height: 800 } });
             const stops = await page.locator('a, [tabindex="0"]').count();
             assert.ok(stops > 2);
             const reached = new Set();

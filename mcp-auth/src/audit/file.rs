@@ -153,7 +153,14 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+
+        options.mode(0o600);
+        // To open a named pipe only for writing would block until another process opens the pipe for reading.
+        let named = path.symlink_metadata();
+        options.read(named.is_ok_and(|named| named.file_type().is_fifo()));
+    }
     options.open(path)
 }
 

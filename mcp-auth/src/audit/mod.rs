@@ -9,6 +9,7 @@ mod digest;
 mod file;
 mod log;
 mod queue;
+mod recent;
 mod record;
 mod sign_ins;
 mod sink;
@@ -36,6 +37,7 @@ pub use self::sink::AuditSink;
 
 pub(crate) use self::digest::DigestKey;
 pub(crate) use self::log::AuditLines;
+pub(crate) use self::recent::Recent;
 pub(crate) use self::record::timestamp;
 pub(crate) use self::trace::trace_id;
 
@@ -47,6 +49,8 @@ pub(crate) struct Audit {
     /// The longest time that a call waits for room in the queues. `None` if records without room are dropped.
     wait: Option<Duration>,
     writers: Vec<Writer>,
+    /// The last records, which the explorer shows. `None` without an explorer.
+    recent: Option<Recent>,
     #[cfg(feature = "testing")]
     collected: Mutex<VecDeque<AuditRecord>>,
 }
@@ -59,6 +63,8 @@ pub(crate) struct AuditConfig {
     pub(crate) wait: Option<Duration>,
     /// The largest number of records that wait for one sink.
     pub(crate) queue: usize,
+    /// True if the explorer shows the last records.
+    pub(crate) keeps_recent: bool,
 }
 
 /// A reserved place for one record in the queue of each sink.
@@ -77,6 +83,7 @@ impl Audit {
             digests,
             wait,
             queue,
+            keeps_recent,
         } = config;
         let sinks = sinks.into_iter();
         let writers = sinks.map(|sink| Writer::start(sink, queue, Arc::clone(&clock)));
@@ -86,6 +93,7 @@ impl Audit {
             clock,
             digests,
             wait,
+            recent: keeps_recent.then(|| Recent::new(MOST_RECENT)),
             #[cfg(feature = "testing")]
             collected: Default::default(),
         });
@@ -128,6 +136,11 @@ impl Audit {
         self.digests.of(arguments)
     }
 
+    /// Returns the number of lost records. A record that two sinks lost counts twice.
+    pub(crate) fn lost(&self) -> u64 {
+        self.writers.iter().map(Writer::lost).sum()
+    }
+
     /// Returns the time of day, as a record shows it.
     pub(crate) fn now(&self) -> String {
         timestamp(self.clock.unix_ms())
@@ -154,11 +167,22 @@ impl Audit {
     pub(crate) fn write(&self, record: AuditRecord, room: Option<Room>) {
         #[cfg(feature = "testing")]
         self.collect(&record);
+        // A sink would get the record on its own thread, perhaps after the response. The explorer asks for the record as soon
+        // as it has the response.
+        if let (Some(recent), Some(trace_id)) = (&self.recent, &record.trace_id) {
+            recent.push(trace_id, record.to_json());
+        }
         let mut rooms = room.map_or_else(Vec::new, |Room(rooms)| rooms).into_iter();
         let record = Arc::new(record);
         for writer in &self.writers {
             writer.write(Arc::clone(&record), rooms.next());
         }
+    }
+
+    /// Returns the last records of the requests with this trace id, as JSON. Empty without an explorer.
+    pub(crate) fn recent(&self, trace_id: &str) -> Vec<String> {
+        let recent = self.recent.as_ref();
+        recent.map_or_else(Vec::new, |recent| recent.of(trace_id))
     }
 
     /// Writes the counts of refused sign-ins, and waits at most five seconds until the sinks have written every record. The
@@ -214,6 +238,8 @@ impl fmt::Debug for Audit {
     }
 }
 
+/// The largest number of records that the explorer can show.
+const MOST_RECENT: usize = 256;
 /// The largest number of records that a test can read at once.
 #[cfg(feature = "testing")]
 const MOST_COLLECTED: usize = 10_000;

@@ -52,7 +52,12 @@ impl Drop for Place {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    /// The free places.
     places: Arc<Semaphore>,
+    /// The number of all places.
+    capacity: usize,
+    /// The number of all records that were lost.
+    all_lost: AtomicU64,
     /// The number of records that were lost since the last record of the event `lost`.
     lost: AtomicU64,
     lost_log: LogThrottle,
@@ -80,6 +85,8 @@ impl Writer {
         let shared = Arc::new(Shared {
             clock,
             places: Arc::new(Semaphore::new(places)),
+            capacity: places,
+            all_lost: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             lost_log: LogThrottle::default(),
             failure_log: LogThrottle::default(),
@@ -134,8 +141,13 @@ impl Writer {
                 && self.messages.send(Message::Write(queued)).is_ok()
         });
         if !sent {
-            self.shared.lose(1);
+            self.shared.lose_one();
         }
+    }
+
+    /// Returns the number of records that were lost since the start.
+    pub(super) fn lost(&self) -> u64 {
+        self.shared.all_lost.load(Ordering::Acquire)
     }
 
     /// Waits at most the time [`CLOSING`] until the sink has written the records of the queue.
@@ -155,7 +167,16 @@ impl Writer {
         }
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(CLOSING + GRACE) == Err(RecvTimeoutError::Timeout) {
-            tracing::error!(target: "mcp_auth", "the audit sink is stuck; the records of its queue are lost");
+            let queued = self
+                .shared
+                .capacity
+                .saturating_sub(self.shared.places.available_permits());
+            let records = self
+                .shared
+                .lost
+                .load(Ordering::Acquire)
+                .saturating_add(queued as u64);
+            tracing::error!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: the sink is stuck, and the server stops");
         }
     }
 }
@@ -167,8 +188,15 @@ impl Drop for Writer {
 }
 
 impl Shared {
+    /// Counts lost records. The next record `lost` has their number, or else the log when the server stops.
     fn lose(&self, records: u64) {
+        self.all_lost.fetch_add(records, Ordering::AcqRel);
         self.lost.fetch_add(records, Ordering::AcqRel);
+    }
+
+    /// Counts a record for which the queue has no room.
+    fn lose_one(&self) {
+        self.lose(1);
         if let Some(records) = self.lost_log.due(self.clock.uptime()) {
             tracing::warn!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: there is no room for them");
         }
@@ -239,6 +267,10 @@ impl Work {
                 self.write(&[queued]);
             }
         }
+        let records = self.shared.lost.load(Ordering::Acquire);
+        if records > 0 {
+            tracing::error!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: the sink failed until the server stopped");
+        }
     }
 
     /// Writes a batch, and then the number of the records that were lost.
@@ -248,7 +280,7 @@ impl Work {
         let is_kept = all.all(|queued| shared.insist(|| sink.write(&queued.record)))
             && shared.insist(|| sink.flush());
         if !is_kept {
-            return abandon(batch.len() as u64);
+            return shared.lose(batch.len() as u64);
         }
         let lost = shared.lost.swap(0, Ordering::AcqRel);
         if lost == 0 {
@@ -257,13 +289,9 @@ impl Work {
         let record = AuditRecord::lost(timestamp(shared.clock.unix_ms()), lost);
         let is_kept = shared.insist(|| sink.write(&record)) && shared.insist(|| sink.flush());
         if !is_kept {
-            abandon(lost);
+            shared.lost.fetch_add(lost, Ordering::AcqRel);
         }
     }
-}
-
-fn abandon(records: u64) {
-    tracing::error!(target: "mcp_auth", fact = "sink_dropping", records, "audit records are lost: the sink failed until the server stopped");
 }
 
 /// The largest number of records between two flushes.

@@ -83,6 +83,11 @@ impl Canonical {
         self.url.path()
     }
 
+    /// Returns the origin, as a browser sends it in `Origin`.
+    pub(crate) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// Returns the host and the port in the form of a `Host` header.
     pub(crate) fn authority(&self) -> String {
         authority(&self.url)

@@ -12,7 +12,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::header::{
+    FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA, X_FORWARDED_FOR,
+};
 
 use crate::limits::{Networks, is_private};
 
@@ -119,6 +121,16 @@ impl Clients {
             );
         }
     }
+}
+
+/// Returns true if a proxy has forwarded the request. Only the presence of headers counts, not their values. A proxy
+/// must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so other headers count too.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        [FORWARDED.as_str(), VIA.as_str(), "x-real-ip"].contains(&name)
+            || name.starts_with("x-forwarded-")
+    })
 }
 
 /// Returns a value as text. `None` if it has control characters or non-ASCII bytes.

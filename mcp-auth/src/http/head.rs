@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
                 "mcp-method" => &mut fields.mirrored.method,
                 "mcp-name" => &mut fields.mirrored.name,
                 "accept" => {
-                    fields.accept(ascii(value).unwrap_or_default());
+                    fields.accept(value);
                     continue;
                 }
                 "transfer-encoding" => {
@@ -82,12 +82,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads an `Accept` header.
-    fn accept(&mut self, accept: &str) {
+    fn accept(&mut self, accept: &HeaderValue) {
         if accept == USUAL_ACCEPT {
             self.accepts_json = Some(true);
             self.accepts_events = true;
             return;
         }
+        let accept = ascii(accept).unwrap_or_default();
         let mut json = self.accepts_json.unwrap_or_default();
         for range in accept.split(',').filter(|range| !has_weight_zero(range)) {
             let is = |known: &str| media_type(range).eq_ignore_ascii_case(known);
@@ -124,10 +125,9 @@ fn single(value: &HeaderValue) -> Header<'_> {
 }
 
 /// Returns a value as text, without surrounding blanks. `None` if it is not ASCII. HTTP permits no
-/// control characters in a value, so ASCII here means visible ASCII. `is_ascii` checks many bytes
-/// at once, unlike `HeaderValue::to_str`.
+/// control characters in a value, so ASCII here means visible ASCII.
 fn ascii(value: &HeaderValue) -> Option<&str> {
-    text(value).filter(|text| text.is_ascii())
+    value.to_str().ok().map(str::trim_ascii)
 }
 
 /// Returns a value as text, without surrounding blanks. `None` if the value is not UTF-8.

@@ -12,6 +12,8 @@ mod connection;
 mod documents;
 mod endpoint;
 mod events;
+mod explanations;
+mod explorer;
 mod failures;
 mod forwarded;
 #[cfg(feature = "_fuzz")]
@@ -34,6 +36,7 @@ pub(crate) use self::connection::{
 };
 pub(crate) use self::documents::ResourceInfo;
 pub(crate) use self::endpoint::ANONYMOUS_BODY;
+pub(crate) use self::explorer::{Cast, Explored, Person, Place, SPANS, TokenSource, TokenWish};
 pub(crate) use self::gate::{Gate, Origins};
 pub(crate) use self::listed::{AllowedHost, BadEntry, origin};
 #[cfg(feature = "metrics")]

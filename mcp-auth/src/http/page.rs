@@ -1,17 +1,18 @@
 //! The page that a browser gets at the endpoint during development. It shows the settings of the
-//! server, how to connect each client, and the access matrix.
+//! server, how to connect each client, and the access matrix. The script of the page is an explorer, in which a person acts
+//! for the people of the local Clerk.
 //!
 //! The page shows more than an MCP client may learn without a token. The page therefore exists only in a debug build or
 //! with a local Clerk, and only if the canonical URL is on loopback. Only a browser on this machine that connects
-//! without a proxy gets the page. All other requests get the usual response. The page contains no token and no script,
-//! and loads no other resource.
+//! without a proxy gets the page. All other requests get the usual response. The page contains no token and one script,
+//! and loads no other resource. Without the script, the page is complete but for the explorer.
 
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCEPT, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, FORWARDED, HeaderMap, ORIGIN,
-    REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, HeaderMap, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -21,6 +22,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Value, json};
 
 use super::canonical::Canonical;
+use super::explorer::Explored;
+use super::forwarded::is_forwarded;
 
 /// The data that the page shows, for every URL of the endpoint.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Overview {
     pub(crate) notes: Vec<String>,
     /// The description of each tool, in the order of the matrix.
     pub(crate) descriptions: Vec<String>,
+    /// The data that only the explorer shows.
+    pub(crate) explored: Explored,
 }
 
 /// The data that only a server with a local Clerk has.
@@ -65,18 +70,19 @@ pub(super) struct Page {
 impl Page {
     /// Makes the page for one URL of the endpoint. `metadata` is the path of its metadata.
     pub(super) fn new(overview: &Overview, canonical: &Canonical, metadata: &str) -> Self {
-        let html = page(overview, canonical.as_str(), metadata).into_string();
-        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        let data = overview.explored.data(canonical);
+        let html = page(overview, canonical.as_str(), metadata, &data).into_string();
+        let (style, script) = (hash(STYLE), hash(SCRIPT));
         Self {
             html: Bytes::from(html),
             policy: format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'"
+                "default-src 'none'; style-src '{style}'; script-src '{script}'; connect-src 'self'; img-src data:; base-uri 'none'; \
+                 form-action 'none'; frame-ancestors 'none'"
             ),
         }
     }
 
-    /// Responds with the page. The headers forbid frames, embedding and scripts.
+    /// Responds with the page. The headers forbid frames, embedding and other scripts.
     pub(super) fn answer(&self) -> HttpResponse {
         HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
@@ -102,16 +108,6 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
         && wants_html(headers)
 }
 
-/// Returns true if a proxy has forwarded the request. Only the presence of headers counts, not their values. A proxy
-/// must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so other headers count too.
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        [FORWARDED.as_str(), VIA.as_str(), "x-real-ip"].contains(&name)
-            || name.starts_with("x-forwarded-")
-    })
-}
-
 /// Returns true if the client accepts HTML. MCP clients accept `text/event-stream`, or anything,
 /// but do not name HTML.
 fn wants_html(headers: &HeaderMap) -> bool {
@@ -127,7 +123,14 @@ fn wants_html(headers: &HeaderMap) -> bool {
     accepts("text/html") && !accepts("text/event-stream")
 }
 
-fn page(overview: &Overview, url: &str, metadata: &str) -> Markup {
+/// Returns the digest of an element's text, for the content security policy (CSP Level 3, section 2.3.1).
+fn hash(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    format!("sha256-{}", STANDARD.encode(digest))
+}
+
+/// `data` is the data of the script.
+fn page(overview: &Overview, url: &str, metadata: &str, data: &str) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -150,6 +153,8 @@ fn page(overview: &Overview, url: &str, metadata: &str) -> Markup {
                     }
                 }
                 main {
+                    // The script fills this element.
+                    div #app hidden {}
                     (facts(overview, url, metadata))
                     (matrix(overview))
                     (clients(overview, url))
@@ -158,6 +163,8 @@ fn page(overview: &Overview, url: &str, metadata: &str) -> Markup {
                         (command(&local.trial))
                     }
                 }
+                script type="application/json" id="explorer" { (PreEscaped(data)) }
+                script type="module" { (PreEscaped(SCRIPT)) }
             }
         }
     }
@@ -322,7 +329,22 @@ fn quoted(url: &str) -> String {
 }
 
 /// The emulator's page has a copy of this style, so that both pages look the same.
-const STYLE: &str = include_str!("page.css");
+/// The style of the page and of the explorer.
+const STYLE: &str = concat!(
+    include_str!("page.css"),
+    include_str!("explorer/explorer.css")
+);
+/// The script of the explorer. Each file uses only the files before it.
+const SCRIPT: &str = concat!(
+    include_str!("explorer/elements.js"),
+    include_str!("explorer/schema.js"),
+    include_str!("explorer/form.js"),
+    include_str!("explorer/client.js"),
+    include_str!("explorer/outcome.js"),
+    include_str!("explorer/questions.js"),
+    include_str!("explorer/acting.js"),
+    include_str!("explorer/explorer.js"),
+);
 
 #[cfg(test)]
 mod tests {
@@ -370,6 +392,14 @@ mod tests {
             .method(Method::HEAD)
             .peer_addr(local.parse().unwrap());
         assert!(!is_asked_for(head.to_http_request().head()));
+    }
+
+    #[test]
+    fn the_script_and_the_style_end_with_their_elements() {
+        for (text, end) in [(SCRIPT, "</script"), (STYLE, "</style")] {
+            assert!(!text.to_ascii_lowercase().contains(end));
+        }
+        assert!(!SCRIPT.contains("<!--"));
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! The HTTP view of a server: its paths and their responses.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::dev::{Payload, RequestHead};
-use actix_web::http::{Method, Uri};
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, guard};
 use bytes::Bytes;
+use tracing::Instrument;
 
 use crate::clerk::Metadata;
-use crate::guard::{ExplainedDecision, Explanation};
-use crate::identity::{AuthError, Authenticator, Clock, LogThrottle, UrlOrg};
+use crate::guard::Explanation;
+#[cfg(feature = "testing")]
+use crate::identity::AuthError;
+use crate::identity::{Authenticator, Clock, LogThrottle};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
 use crate::metrics::Metrics;
 #[cfg(feature = "testing")]
@@ -25,12 +29,13 @@ use super::canonical::Canonical;
 use super::connection;
 use super::documents::{self, ResourceInfo};
 use super::endpoint;
+use super::explanations::Explanations;
+use super::explorer::{Explorer, Task};
 use super::failures::Failures;
 use super::forwarded::Clients;
 use super::gate::{Gate, GateLog};
 use super::head::Fields;
 use super::health::{Health, Probe};
-use super::org_query;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
 
@@ -69,6 +74,9 @@ pub(crate) struct Site {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) health: Health,
+    explanations: Explanations,
+    /// The explorer, which exists exactly if the development page exists.
+    explorer: Option<Explorer>,
     /// True if the site answers `/healthz` and `/readyz`.
     answers_probes: bool,
     pub(super) metrics: Metrics,
@@ -99,6 +107,7 @@ pub(super) struct Name {
     #[cfg(feature = "testing")]
     url: String,
     authority: String,
+    origin: String,
     pub(super) challenges: Challenges,
     metadata: Bytes,
     page: Option<Page>,
@@ -112,6 +121,7 @@ impl Site {
             #[cfg(feature = "testing")]
             url: canonical.as_str().to_owned(),
             authority: canonical.authority(),
+            origin: canonical.origin(),
             challenges: Challenges::new(canonical.at_root(at), &config.resource.scopes),
             metadata: documents::protected_resource(canonical, &config.resource),
             page: config
@@ -126,7 +136,22 @@ impl Site {
             Arc::clone(&config.authenticator),
             Arc::clone(&config.clock),
         );
+        let explanations = Explanations {
+            endpoint: Arc::clone(&config.endpoint),
+            authenticator: Arc::clone(&config.authenticator),
+        };
+        let body_bytes = Arc::new(Pool::new(config.body_bytes));
+        let explorer = config.overview.map(|overview| {
+            Explorer::new(
+                overview.explored,
+                explanations.clone(),
+                Arc::clone(&body_bytes),
+                config.body_deadline,
+            )
+        });
         Self {
+            explanations,
+            explorer,
             endpoint: config.endpoint,
             authenticator: config.authenticator,
             health,
@@ -137,7 +162,7 @@ impl Site {
             failures: Failures::new(Arc::clone(&config.clock), config.failures_per_minute),
             clients: Clients::new(config.proxies, !config.canonical.is_loopback()),
             body_limit: config.body_limit,
-            body_bytes: Arc::new(Pool::new(config.body_bytes)),
+            body_bytes,
             refused_bodies: LogThrottle::default(),
             clock: config.clock,
             body_deadline: config.body_deadline,
@@ -178,7 +203,12 @@ impl Site {
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
         if self.is_endpoint(path) {
-            return endpoint::serve(self, head, body).await;
+            return self.message(head, body).await;
+        }
+        if let Some((explorer, task)) = self.explorer_at(path)
+            && self.admits(explorer, task, head)
+        {
+            return explorer.serve(task, head, body).await;
         }
         let answer = match (self.document_at(path), self.probe_at(path)) {
             (Some(document), _) => self.document(head, document).await,
@@ -188,6 +218,37 @@ impl Site {
         let mut body = Incoming::new(body);
         body.pass_over().await;
         body.end_with(connection::announce_close(head, answer))
+    }
+
+    /// Answers a request to the endpoint.
+    async fn message(&self, head: &RequestHead, body: Payload) -> HttpResponse {
+        let explorer = self.explorer.as_ref();
+        match explorer.and_then(|explorer| explorer.span(head)) {
+            None => endpoint::serve(self, head, body).await,
+            Some(span) => {
+                let answer = endpoint::serve(self, head, body).instrument(span);
+                // The box keeps the futures of all other requests small.
+                let answer: Pin<Box<dyn Future<Output = HttpResponse> + '_>> = Box::pin(answer);
+                answer.await
+            }
+        }
+    }
+
+    /// Returns the explorer and its task at a path, if there is an explorer.
+    fn explorer_at(&self, path: &str) -> Option<(&Explorer, Task)> {
+        let explorer = self.explorer.as_ref()?;
+        let task = Task::ALL
+            .into_iter()
+            .find(|task| task.path(&self.path) == path)?;
+        Some((explorer, task))
+    }
+
+    /// Returns true if the script of the development page sends the request.
+    fn admits(&self, explorer: &Explorer, task: Task, head: &RequestHead) -> bool {
+        explorer.explored().admits(task, head, |fields| {
+            let host = self.gate.host(fields.host, &head.uri).ok()?;
+            Some(&*self.called(host)?.origin)
+        })
     }
 
     /// Decides about a request with `Expect: 100-continue`. Returns the request if its body should
@@ -205,8 +266,32 @@ impl Site {
         path == self.path || Some(path) == self.slashed_path.as_deref()
     }
 
-    /// Registers the endpoint.
+    /// Registers the endpoint, and the explorer if there is one.
     pub(crate) fn routes(self: &Arc<Self>, services: &mut ServiceConfig) {
+        for task in Task::ALL.into_iter().filter(|_| self.explorer.is_some()) {
+            let site = Arc::clone(self);
+            let admits = move |head: &RequestHead| {
+                let explorer = site.explorer.as_ref();
+                explorer.is_some_and(|explorer| site.admits(explorer, task, head))
+            };
+            let site = Arc::clone(self);
+            // A request that the explorer does not admit gets the response of the application.
+            let resource = web::resource(task.path(&self.path))
+                .guard(guard::fn_guard(move |context| admits(context.head())))
+                .to(move |request: HttpRequest, body: web::Payload| {
+                    let site = Arc::clone(&site);
+                    async move {
+                        match &site.explorer {
+                            Some(explorer) => {
+                                let body = body.into_inner();
+                                explorer.serve(task, request.head(), body).await
+                            }
+                            None => HttpResponse::NotFound().finish(),
+                        }
+                    }
+                });
+            services.service(resource);
+        }
         for path in [Some(&self.path), self.slashed_path.as_ref()] {
             let Some(path) = path else { continue };
             let site = Arc::clone(self);
@@ -214,7 +299,7 @@ impl Site {
                 path,
                 web::route().to(move |request: HttpRequest, body: web::Payload| {
                     let site = Arc::clone(&site);
-                    async move { endpoint::serve(&site, request.head(), body.into_inner()).await }
+                    async move { site.message(request.head(), body.into_inner()).await }
                 }),
             );
         }
@@ -291,17 +376,6 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the organization that the query of a URL names. `Absent` if the server does not read the query.
-    fn organization_of(&self, query: Option<&str>) -> UrlOrg {
-        match query {
-            Some(query) if self.endpoint.reads_url_org() => {
-                let url = Uri::try_from(format!("/?{query}"));
-                url.map_or(UrlOrg::Malformed, |url| org_query::read(&url))
-            }
-            Some(_) | None => UrlOrg::Absent,
-        }
-    }
-
     /// Explains why the caller of a token may or may not use a tool, a prompt or a resource. `query` is the query of the
     /// endpoint's URL. `None` if the server has nothing with this name.
     pub(crate) async fn explain(
@@ -310,28 +384,7 @@ impl Site {
         query: Option<&str>,
         name: &str,
     ) -> Option<Explanation> {
-        let url = self.organization_of(query);
-        let caller = match token {
-            Some(token) => self.authenticator.authenticate(token).await.map(Some),
-            None => Ok(None),
-        };
-        match caller {
-            Ok(caller) => self.endpoint.explain(caller.as_ref(), &url, name).await,
-            Err(error) => {
-                let mut explanation = self.endpoint.explain(None, &url, name).await?;
-                explanation.decision = ExplainedDecision::NotSignedIn;
-                explanation.reason = Some(match error {
-                    AuthError::Invalid(error) => {
-                        format!("the token is refused: {}", error.reason())
-                    }
-                    AuthError::FailsOften
-                    | AuthError::Misconfigured
-                    | AuthError::OverBudget(_)
-                    | AuthError::Unavailable(_) => "the token cannot be verified now".to_owned(),
-                });
-                Some(explanation)
-            }
-        }
+        self.explanations.of(token, query, name).await
     }
 
     /// Returns the reason why a token is refused, in the words of the log.

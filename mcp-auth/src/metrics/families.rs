@@ -74,6 +74,8 @@ families! {
         "How often the circuit breaker of a service of Clerk opened";
     Counter BUDGET_SPENT "mcp_auth_budget_spent" ["service"] None
         "Look-ups that were refused because the budget of requests to Clerk was used up";
+    Counter AUDIT_LOST "mcp_auth_audit_records_lost" [] None
+        "Records of the audit log that were lost, because a sink was too slow or failed";
     Counter KEY_REFRESHES "mcp_auth_key_refreshes" ["result"] None
         "Fetches of the issuer's keys, by result";
     Gauge KEYS "mcp_auth_keys" [] None

@@ -35,7 +35,7 @@ use self::counts::CallCounts;
 use self::recorder::{Recorder, Watched};
 
 pub(crate) use self::families::{
-    BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family,
+    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family,
     KEY_REFRESHES, KEYS, READY, SESSIONS, SUBSCRIPTIONS, TASKS, method,
 };
 #[cfg(feature = "metrics")]

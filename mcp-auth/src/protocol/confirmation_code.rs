@@ -21,7 +21,7 @@ use super::seal::{Purpose, Sealer};
 pub(super) struct Arguments {
     pub(super) arguments: ByteString,
     /// `None` if the client sent no code.
-    pub(super) code: Option<String>,
+    pub(super) code: Result<Option<String>, InvalidCode>,
 }
 
 /// The client sent the argument `confirmation_code` twice, or the argument is not a string.
@@ -30,27 +30,23 @@ pub(super) struct Arguments {
 pub(super) struct InvalidCode;
 
 /// Takes the code out of the arguments of a call. The values of the other arguments stay as the client wrote them.
-///
-/// # Errors
-///
-/// - [`InvalidCode`]
-pub(super) fn taken(arguments: &ByteString) -> Result<Arguments, InvalidCode> {
+pub(super) fn taken(arguments: &ByteString) -> Arguments {
     // If the arguments are not an object, the tool reports the error.
     let Ok(Members(members)) = serde_json::from_str(arguments) else {
         let arguments = arguments.clone();
-        return Ok(Arguments {
+        return Arguments {
             arguments,
-            code: None,
-        });
+            code: Ok(None),
+        };
     };
     let (codes, others): (Vec<_>, Vec<_>) = members
         .into_iter()
         .partition(|(name, _)| name == CONFIRMATION_CODE);
     let code = match codes.as_slice() {
-        [] => None,
+        [] => Ok(None),
         // Clients send `null` for an argument that they leave out.
-        [(_, code)] => serde_json::from_str(code.get()).map_err(|_| InvalidCode)?,
-        [..] => return Err(InvalidCode),
+        [(_, code)] => serde_json::from_str(code.get()).map_err(|_| InvalidCode),
+        [..] => Err(InvalidCode),
     };
     let others = others.iter().map(|(name, value)| {
         // A name is always JSON.
@@ -58,10 +54,10 @@ pub(super) fn taken(arguments: &ByteString) -> Result<Arguments, InvalidCode> {
         format!("{name}:{value}")
     });
     let others: Vec<_> = others.collect();
-    Ok(Arguments {
+    Arguments {
         arguments: format!("{{{}}}", others.join(",")).into(),
         code,
-    })
+    }
 }
 
 /// Returns the code that confirms a call. `None` if the encryption failed.
@@ -126,9 +122,9 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::identity::UrlOrg;
 
-    fn split(text: &'static str) -> Result<(String, Option<String>), InvalidCode> {
-        let taken = taken(&ByteString::from_static(text))?;
-        Ok((taken.arguments.to_string(), taken.code))
+    fn split(text: &'static str) -> (String, Result<Option<String>, InvalidCode>) {
+        let taken = taken(&ByteString::from_static(text));
+        (taken.arguments.to_string(), taken.code)
     }
 
     #[test]
@@ -156,7 +152,7 @@ mod tests {
             (r#"["confirmation_code"]"#, r#"["confirmation_code"]"#, None),
             ("{", "{", None),
         ] {
-            assert_eq!(split(text), Ok((arguments.to_owned(), expected)), "{text}");
+            assert_eq!(split(text), (arguments.to_owned(), Ok(expected)), "{text}");
         }
         for text in [
             r#"{"confirmation_code":1}"#,
@@ -164,7 +160,7 @@ mod tests {
             r#"{"confirmation_code":"c","confirmation_code":"c"}"#,
             r#"{"confirmation_code":"c","confirmation\u005fcode":"d"}"#,
         ] {
-            assert_eq!(split(text), Err(InvalidCode), "{text}");
+            assert_eq!(split(text), ("{}".to_owned(), Err(InvalidCode)), "{text}");
         }
     }
 

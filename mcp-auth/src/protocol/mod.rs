@@ -52,9 +52,7 @@ pub(crate) use self::endpoint::{
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
-#[cfg(any(mcp_auth_bench, feature = "testing"))]
-pub(crate) use self::era::MODERN;
-pub(crate) use self::era::{Header, Headers, Mirrored};
+pub(crate) use self::era::{Header, Headers, MODERN, Mirrored};
 #[cfg(feature = "stdio")]
 pub(crate) use self::error::RpcError;
 #[cfg(feature = "stdio")]

@@ -255,7 +255,7 @@ impl Record {
     }
 
     /// Discards the record of a decision that the server makes again, so that the request has only one record.
-    pub(super) fn repeat(mut self) {
+    pub(super) fn repeat(&mut self) {
         self.closed = true;
     }
 

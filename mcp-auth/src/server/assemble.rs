@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::clerk::Metadata;
-use crate::http::{Canonical, Gate, ResourceInfo, Site, SiteConfig};
+use crate::http::{Canonical, Cast, Explored, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, Organizations, RevocationFile, TokenPolicy};
 use crate::limits::Networks;
-use crate::primitive::{Registry, Threads};
+use crate::primitive::{List, Registry, Threads};
 use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo, Streams, Transport,
 };
@@ -15,6 +17,7 @@ use crate::tools::ServedTools;
 
 use super::builder::{AuditSettings, Load, LocalClerkChoice, Monitoring, ServerBuilder, StateKeys};
 use super::codes;
+use super::environment::Environment;
 use super::error::chain;
 use super::finding::Finding;
 use super::report::Report;
@@ -37,6 +40,8 @@ pub(super) struct LocalClerk {
     /// The explanation of the people's permissions, if the permissions follow from the tools.
     pub(super) note: Option<&'static str>,
     pub(super) state_file: Option<PathBuf>,
+    /// The people for whom the explorer acts.
+    pub(super) cast: Cast,
 }
 
 /// A person of a local Clerk, with one of their organizations or without an organization.
@@ -114,8 +119,12 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     )
     .with_proxies(&proxies, !canonical.is_loopback())
     .with_state_keys(&state_keys, &registry);
-    let shows_page = is_development(cfg!(debug_assertions), local_clerk.runs, &canonical);
-    let overview = shows_page.then(|| report.overview(&builder, &registry, local));
+    let shows_page = is_development(cfg!(debug_assertions), local_clerk.runs, &canonical)
+        && transport != Transport::Stdio;
+    let overview = shows_page.then(|| {
+        let explored = explored(&builder, &policy, &registry, local);
+        report.overview(&builder, &registry, local, explored)
+    });
     let info = ServerInfo {
         name: builder.name,
         version: builder.version,
@@ -124,7 +133,9 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     };
     let url = canonical.as_str().to_owned();
     let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
-    let audit = builder.audit.start(audit, &state_keys, &clock)?;
+    let audit = builder
+        .audit
+        .start(audit, &state_keys, &clock, shows_page)?;
     let confirmations = match builder.state_keys.store {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
@@ -201,6 +212,43 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     Ok((site, report))
 }
 
+/// Returns the data of the explorer.
+fn explored(
+    builder: &ServerBuilder,
+    policy: &TokenPolicy,
+    registry: &Registry,
+    local: Option<&LocalClerk>,
+) -> Explored {
+    let declared = List::ALL.map(|list| {
+        let entries = registry.list(list).map(|served| served.json(false));
+        let entries: Vec<Value> = entries
+            .filter_map(|entry| serde_json::from_str(entry).ok())
+            .collect();
+        (list.member(), entries)
+    });
+    Explored {
+        issuer: policy.issuer.to_string(),
+        kinds: policy.kinds().collect(),
+        reads_url_org: builder.organizations.url_query,
+        declared: declared.into_iter().collect(),
+        cast: local.map(|local| local.cast.clone()),
+        lines: builder.lines.clone(),
+    }
+}
+
+/// Reports whether a server that listens has the page for browsers, with its explorer. False if a setting is invalid,
+/// because the server then does not start.
+pub(super) fn may_show_page(
+    debug_build: bool,
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+) -> bool {
+    let address = builder.serving.address(env);
+    let canonical = address.and_then(|address| builder.serving.canonical(env, &address));
+    let local_clerk = LocalClerkChoice::of(builder, env);
+    canonical.is_ok_and(|canonical| is_development(debug_build, local_clerk.runs, &canonical))
+}
+
 /// Returns true if a browser may see the access matrix. A loopback URL alone is not enough, because
 /// a misconfigured proxy may forward other people's requests with that URL as the host.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
@@ -223,5 +271,32 @@ mod tests {
             assert_eq!(is_development(debug_build, emulator, &near), expected);
             assert!(!is_development(debug_build, emulator, &far));
         }
+    }
+
+    /// Without the page there is no explorer, no layer of the log and no audit log that only the explorer reads.
+    #[test]
+    fn a_release_build_without_a_local_clerk_keeps_no_lines() {
+        let server = |url: &str| ServerBuilder::of_package("p", "1").url(url);
+        let none = Environment::of(&|_| None);
+        for (debug_build, url, expected) in [
+            (true, "http://127.0.0.1:3000", true),
+            (false, "http://127.0.0.1:3000", false),
+            (true, "https://mcp.example.com", false),
+            (true, "not a url", false),
+        ] {
+            let shown = may_show_page(debug_build, &server(url), &none);
+            assert_eq!(shown, expected, "{debug_build} {url}");
+        }
+    }
+
+    #[cfg(feature = "emulator")]
+    #[test]
+    fn a_local_clerk_shows_the_page_and_a_configured_instance_does_not() {
+        let server = ServerBuilder::of_package("p", "1").emulator();
+        assert!(may_show_page(false, &server, &Environment::of(&|_| None)));
+        let instance = |name: &str| {
+            (name == "CLERK_PUBLISHABLE_KEY").then(|| "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k".to_owned())
+        };
+        assert!(!may_show_page(false, &server, &Environment::of(&instance)));
     }
 }

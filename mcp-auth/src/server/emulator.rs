@@ -9,13 +9,14 @@ use clerk_emulator::{Directory, DirectoryFileError, Emulator, EmulatorOptions};
 use crate::clerk::{FrontendUrl, SecretKey};
 use crate::guard::Requirement;
 use crate::http::Canonical;
-use crate::identity::Parties;
+use crate::identity::{Clock, Parties, TokenPolicy};
 use crate::loopback;
 use crate::primitive::Registry;
 
 use super::assemble::{LocalClerk, Seat};
 use super::builder::tokens::machine_id;
 use super::builder::{ClerkSettings, OFFLINE_ACCESS, People, ServerBuilder};
+use super::cast::cast;
 use super::codes;
 use super::environment::Environment;
 use super::error::chain;
@@ -253,7 +254,12 @@ fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<St
 }
 
 /// Describes the people of the local Clerk, and the file that stores its state.
-pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
+pub(super) fn describe(
+    emulator: &Emulator,
+    people: &People,
+    policy: &TokenPolicy,
+    clock: &Arc<dyn Clock>,
+) -> LocalClerk {
     let directory = emulator.instance().directory();
     let mut seats = Vec::new();
     for user in directory.users() {
@@ -279,6 +285,7 @@ pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
         seats,
         note: matches!(people, People::Default).then_some(DEFAULT_PEOPLE),
         state_file: emulator.state_file().map(Path::to_path_buf),
+        cast: cast(emulator.instance(), policy, clock),
     }
 }
 

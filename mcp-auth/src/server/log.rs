@@ -1,15 +1,64 @@
-//! The filter of the log, for applications that install no `tracing` subscriber.
+//! The log on standard error, for applications that install no `tracing` subscriber. The log follows `RUST_LOG`.
 
-use tracing_subscriber::EnvFilter;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+use crate::audit::Recent;
+use crate::http::SPANS;
 
 use super::codes;
 use super::environment::Environment;
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
+
+use self::recorder::Recorder;
+
+mod recorder;
+
+/// Writes the log to standard error. If the application has already installed a subscriber,
+/// that subscriber stays in place.
+pub(super) fn write_to_stderr(env: &Environment<'_>) {
+    let installed = fmt()
+        .with_env_filter(filter(env))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    if installed.is_ok() {
+        log_mistake(env);
+    }
+}
+
+/// Writes the log to standard error, and keeps the last lines of requests that the explorer shows. `None` if the
+/// application has already installed a subscriber, which then stays in place.
+pub(super) fn write_to_stderr_and_keep(env: &Environment<'_>) -> Option<Arc<Recent>> {
+    let lines = Arc::new(Recent::new(MOST_LINES));
+    let written = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    // The lines are the lines of the log. Only the explorer's own spans are not in the log.
+    let spans = format!("{SPANS}=trace").parse().ok()?;
+    let kept = Recorder::new(Arc::clone(&lines)).with_filter(filter(env).add_directive(spans));
+    let all = registry().with(written.with_filter(filter(env))).with(kept);
+    all.try_init().ok()?;
+    log_mistake(env);
+    Some(lines)
+}
+
+fn log_mistake(env: &Environment<'_>) {
+    if let Some(mistake) = mistake(env) {
+        let mut findings = Findings::default();
+        findings.push(mistake);
+        findings.log(&[]);
+    }
+}
 
 /// Returns the filter that `RUST_LOG` sets. If the variable is malformed, returns the default filter, so that the
 /// server still starts.
-pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
+fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
     let set = set.filter(|directives| wrong(directives).is_none());
     set.and_then(|directives| EnvFilter::try_new(directives).ok())
@@ -49,6 +98,8 @@ pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
 
 /// The start-up lines of actix only repeat the printed report.
 const DEFAULT: &str = "info,actix_server=warn";
+/// The largest number of lines that the explorer can show.
+const MOST_LINES: usize = 1_000;
 
 #[cfg(test)]
 mod tests {

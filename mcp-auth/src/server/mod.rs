@@ -3,6 +3,8 @@
 mod assemble;
 mod build;
 mod builder;
+#[cfg(feature = "emulator")]
+mod cast;
 mod check;
 mod codes;
 mod date;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::http::Site;
 use crate::identity::Service;
 use crate::metrics::{
-    BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family, KEY_REFRESHES, KEYS,
-    Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
+    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family,
+    KEY_REFRESHES, KEYS, Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
 };
 
 /// Lets each scrape read the values of this site. The metrics do not keep the site alive.
@@ -36,6 +36,9 @@ pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
     });
     of_site(&SESSIONS, "", |site| site.endpoint.open_sessions() as u64);
     of_site(&TASKS, "", |site| site.endpoint.running_tasks() as u64);
+    of_site(&AUDIT_LOST, "", |site| {
+        site.endpoint.audit_log().map_or(0, |audit| audit.lost())
+    });
     let of_service = |family: &'static Family,
                       (name, service): (&'static str, &Arc<Service>),
                       read: fn(&Service) -> u64| {

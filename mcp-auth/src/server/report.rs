@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
-use crate::http::{Canonical, Local, Overview};
+use crate::http::{Canonical, Explored, Local, Overview};
 use crate::identity::{AudienceMode, Machine, Parties, TokenPolicy};
 use crate::limits::Networks;
 use crate::primitive::{PrimitiveKind, Registry, Served};
@@ -151,6 +151,7 @@ impl Report {
         builder: &ServerBuilder,
         registry: &Registry,
         local: Option<&LocalClerk>,
+        explored: Explored,
     ) -> Overview {
         let seats = local.into_iter().flat_map(|local| &local.seats);
         let roles = seats.filter_map(|seat| Some((seat.role.as_ref()?, &seat.permissions)));
@@ -180,6 +181,7 @@ impl Report {
             matrix: matrix.table(),
             notes,
             descriptions: registry.iter().map(|tool| tool.summary()).collect(),
+            explored,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Listens, and serves until a signal.
 
 use std::convert::Infallible;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,12 +15,13 @@ use tokio::time::sleep;
 use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 
+use super::assemble::may_show_page;
 use super::builder::ServerBuilder;
 use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
 use super::explain;
-use super::finding::{Finding, Findings};
+use super::finding::Finding;
 use super::gate;
 use super::log;
 use super::matrix::AccessMatrix;
@@ -116,10 +117,14 @@ impl ServerBuilder {
     /// - The server cannot register handlers for signals, or cannot accept connections.
     pub async fn serve(self) -> Result<()> {
         let env = Environment::process();
-        let Some(builder) = self.unless_printed(env).await? else {
+        let Some(mut builder) = self.unless_printed(env).await? else {
             return Ok(());
         };
-        write_log_to_stderr(env);
+        if may_show_page(cfg!(debug_assertions), &builder, &env) {
+            builder.lines = log::write_to_stderr_and_keep(&env);
+        } else {
+            log::write_to_stderr(&env);
+        }
         let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
@@ -197,23 +202,6 @@ impl ServerBuilder {
         let server = start::build(self, env, Purpose::Listen).await;
         let server = server.map_err(Error::start)?;
         Ok((listener, server))
-    }
-}
-
-/// Writes the log to standard error. If the application has already installed a subscriber,
-/// that subscriber stays in place.
-pub(super) fn write_log_to_stderr(env: Environment<'_>) {
-    let installed = tracing_subscriber::fmt()
-        .with_env_filter(log::filter(&env))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
-    if installed.is_ok()
-        && let Some(mistake) = log::mistake(&env)
-    {
-        let mut findings = Findings::default();
-        findings.push(mistake);
-        findings.log(&[]);
     }
 }
 

@@ -250,7 +250,8 @@ pub(super) async fn build(
         documents: vec![clerk.metadata, clerk.openid],
         #[cfg(feature = "emulator")]
         local: settings.emulator.as_deref().map(|emulator| {
-            super::emulator::describe(emulator, &resolved.builder.local_clerk.people)
+            let people = &resolved.builder.local_clerk.people;
+            super::emulator::describe(emulator, people, &resolved.policy, &clock)
         }),
         #[cfg(not(feature = "emulator"))]
         local: None,

@@ -31,6 +31,7 @@ mod elicitation;
 mod envelope;
 mod eras;
 mod explain;
+mod explorer;
 mod forms;
 mod guides;
 mod health;

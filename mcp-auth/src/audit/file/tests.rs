@@ -145,3 +145,22 @@ fn a_full_disk_keeps_the_records_for_the_next_attempt() {
     file.flush().unwrap();
     assert_eq!(numbers(&path), [0, 1]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_that_nobody_reads_opens_and_its_next_reader_gets_the_records() {
+    use std::io::{BufRead, BufReader};
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let mut file = AuditFile::open(&path, AuditSync::EachRecord).unwrap();
+    for number in 0..2 {
+        file.write(&record(number)).unwrap();
+    }
+    file.flush().unwrap();
+    let reader = BufReader::new(File::open(&path).unwrap());
+    let lines: Vec<_> = reader.lines().take(2).map(Result::unwrap).collect();
+    assert!(lines[1].ends_with(r#""count":1}"#), "{lines:?}");
+}

@@ -3,6 +3,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::super::record::AuditEvent;
 use super::*;
 use crate::clock::ManualClock;
+use crate::identity::test_support::logged;
 
 /// Takes a record when the test allows it, and then tells the test.
 struct Gated {
@@ -55,6 +56,7 @@ fn while_the_sink_is_stuck_records_beyond_the_queue_are_counted_and_the_count_is
     drop(open);
     let written: Vec<_> = told.iter().take(4).collect();
     assert_eq!(written, ["0", "1", "2", "lost 7"]);
+    assert_eq!(writer.lost(), 7);
     writer.write(record(10), None);
     writer.close();
     drop(writer);
@@ -110,7 +112,7 @@ fn a_closed_writer_has_written_everything_and_takes_no_more() {
     assert_eq!(told.try_iter().count(), 1_000);
     writer.write(record(0), None);
     assert_eq!(told.try_iter().count(), 0);
-    assert_eq!(writer.shared.lost.load(Ordering::Acquire), 1);
+    assert_eq!(writer.lost(), 1);
 }
 
 /// Never takes a record.
@@ -129,4 +131,16 @@ fn closing_does_not_wait_for_a_sink_that_fails_for_ever() {
     let begin = Instant::now();
     writer.close();
     assert!(begin.elapsed() < CLOSING + GRACE + Duration::from_secs(2));
+    assert_eq!(writer.lost(), 1);
+}
+
+#[test]
+fn closing_does_not_wait_for_a_stuck_sink_and_logs_the_number_of_its_records() {
+    let (writer, open, _told) = writer(3);
+    for number in 0..5 {
+        writer.write(record(number), None);
+    }
+    let log = logged(|| writer.close());
+    assert!(log.contains(r#"fact="sink_dropping" records=5"#), "{log}");
+    drop(open);
 }

@@ -3,7 +3,7 @@
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -411,7 +411,13 @@ impl Endpoint {
         let input = Input::Arguments(record.arguments.as_str().into());
         log.calls();
         let route = self.asking_route(request, &served);
-        let ended = move |outcome| route.end(outcome, &mut log);
+        // If the task cannot be stored, the function does not run, and this request ends the record.
+        let log = Arc::new(Mutex::new(log));
+        let of_function = Arc::clone(&log);
+        let ended = move |outcome| {
+            let log = of_function.lock();
+            route.end(outcome, &mut log.unwrap_or_else(PoisonError::into_inner))
+        };
         let work = served.call(proof, &env, input, (slot, in_flight), ended);
         let end = CallEnd {
             served: &served,
@@ -435,6 +441,12 @@ impl Endpoint {
         let tasks = Arc::clone(&self.config.tasks);
         let replace = async move { tasks.replace(next).await };
         let is_stored = run.spawn(replace, Box::pin(work)).await;
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        match &is_stored {
+            Ok(true) => {}
+            Ok(false) => log.repeat(),
+            Err(_) => log.fail(STORE_FAILED),
+        }
         Ok(is_stored.map_err(RefusedMessage::Unavailable)?)
     }
 }

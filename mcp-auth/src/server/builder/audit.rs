@@ -158,12 +158,14 @@ impl AuditOptions {
         }
     }
 
-    /// Opens the file and starts the audit log. `None` if no sink is set.
+    /// Opens the file and starts the audit log. `None` if no sink is set, and neither the explorer nor a test reads the
+    /// records.
     pub(in crate::server) fn start(
         self,
         settings: AuditSettings,
         keys: &StateKeys,
         clock: &Arc<dyn Clock>,
+        has_explorer: bool,
     ) -> Result<Option<Arc<Audit>>, Finding> {
         let mut sinks = self
             .sinks
@@ -181,7 +183,7 @@ impl AuditOptions {
         if self.lines {
             sinks.push(Box::new(AuditLines::new()));
         }
-        if sinks.is_empty() && !self.collects {
+        if sinks.is_empty() && !self.collects && !has_explorer {
             return Ok(None);
         }
         let failed = |what: String| Finding::new(&codes::AUDIT_FAILED, what);
@@ -196,6 +198,7 @@ impl AuditOptions {
             digests,
             wait: settings.wait,
             queue: settings.queue,
+            keeps_recent: has_explorer,
         };
         let audit = Audit::start(config, Arc::clone(clock)).map_err(|error| {
             failed(format!(
@@ -283,6 +286,20 @@ mod tests {
             AuditSync::EachRecord
         );
         assert_eq!(resolved(&builder, WAIT, "1").0.wait, Some(wait));
+    }
+
+    #[test]
+    fn without_a_sink_there_is_an_audit_log_only_for_the_explorer() {
+        for has_explorer in [false, true] {
+            let builder = ServerBuilder::of_package("p", "1");
+            let (settings, _) = resolved(&builder, "", "");
+            let clock: Arc<dyn Clock> = crate::identity::test_support::clock();
+            let started = builder
+                .audit
+                .start(settings, &StateKeys(None), &clock, has_explorer);
+            let audit = started.unwrap();
+            assert_eq!(audit.is_some(), has_explorer);
+        }
     }
 
     #[test]

@@ -21,7 +21,9 @@ mod tasks;
 pub(super) mod tokens;
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::audit::Recent;
 use crate::identity::OrganizationSources;
 use crate::primitive::{Notifier, PrimitiveInfo, States};
 use crate::tools::{self, ServedTools};
@@ -183,8 +185,10 @@ pub struct ServerBuilder {
     pub(super) stdio: StdioOptions,
     pub(super) local_clerk: LocalClerkOptions,
     pub(super) monitoring: MonitoringOptions,
+    /// The last log lines, for the explorer. `None` if the server does not write the log.
+    pub(super) lines: Option<Arc<Recent>>,
     #[cfg(feature = "testing")]
-    pub(crate) clock: Option<std::sync::Arc<crate::clock::ManualClock>>,
+    pub(crate) clock: Option<Arc<crate::clock::ManualClock>>,
 }
 
 impl ServerBuilder {
@@ -218,6 +222,7 @@ impl ServerBuilder {
             stdio: StdioOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             monitoring: MonitoringOptions::default(),
+            lines: None,
             #[cfg(feature = "testing")]
             clock: None,
         }

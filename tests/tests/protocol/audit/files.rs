@@ -3,35 +3,38 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::load::{Load, stop};
 use super::{expect_valid, trace_of};
 use crate::process::Process;
 use crate::support::{Runs, builder, client, emulator, eventually, message};
 
 /// A folder with the audit log of a server.
-struct Log {
+pub(super) struct Log {
     folder: TempDir,
 }
 
 impl Log {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("audit.jsonl")
+    pub(super) fn path(&self) -> PathBuf {
+        self.sibling("audit.jsonl")
     }
 
-    fn start(&self, settings: &[(&str, &str)]) -> Process {
+    /// A file in the folder of the audit log.
+    pub(super) fn sibling(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(super) fn start(&self, settings: &[(&str, &str)]) -> Process {
         let path = self.path();
         let mut environment = vec![("MCP_AUDIT", path.to_str().unwrap())];
         environment.extend_from_slice(settings);
@@ -39,24 +42,27 @@ impl Log {
     }
 }
 
-/// The records of a file. If `is_killed` is true, the last line may be incomplete.
-fn records(path: &Path, is_killed: bool) -> Vec<Value> {
+/// The records of a file. If `is_cut` is true, the last line may be incomplete.
+pub(super) fn records(path: &Path, is_cut: bool) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
-    let complete = if is_killed {
+    let complete = if is_cut {
         text.rfind('\n').map_or(0, |end| end + 1)
     } else {
         text.len()
     };
-    let records = text[..complete]
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
+    parsed(&text[..complete])
+}
+
+/// The records of a text with a record in each line.
+pub(super) fn parsed(text: &str) -> Vec<Value> {
+    let records = text.lines().map(|line| serde_json::from_str(line).unwrap());
     let records: Vec<Value> = records.collect();
     records.iter().for_each(expect_valid);
     records
 }
 
 /// The trace ids of the calls in these records, each once.
-fn traces(records: &[Value]) -> BTreeSet<String> {
+pub(super) fn traces(records: &[Value]) -> BTreeSet<String> {
     let traces: Vec<_> = records
         .iter()
         .filter_map(|record| record["trace_id"].as_str())
@@ -66,7 +72,11 @@ fn traces(records: &[Value]) -> BTreeSet<String> {
     once
 }
 
-async fn greet(http: &Client, endpoint: &str, number: usize) -> Result<Response, reqwest::Error> {
+pub(super) async fn greet(
+    http: &Client,
+    endpoint: &str,
+    number: usize,
+) -> Result<Response, reqwest::Error> {
     let params = json!({ "name": "greet", "arguments": { "name": "Ada" } });
     let traceparent = format!("00-{}-00f067aa0ba902b7-01", trace_of(number));
     http.post(endpoint)
@@ -79,111 +89,21 @@ async fn greet(http: &Client, endpoint: &str, number: usize) -> Result<Response,
         .await
 }
 
-/// Callers that call without a pause, until the test stops the callers or the server is gone. Each caller returns the calls
-/// that the server answered, with the time of each answer.
-struct Load {
-    stopped: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    callers: Vec<tokio::task::JoinHandle<Vec<(usize, Instant)>>>,
-}
-
-impl Load {
-    fn begin(process: &Process, callers: usize) -> Self {
-        let next = Arc::new(AtomicUsize::new(0));
-        let (stopped, answered) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
-        );
-        let endpoint = process.fact("endpoint").to_owned();
-        let callers = (0..callers).map(|_| {
-            let (next, endpoint) = (Arc::clone(&next), endpoint.clone());
-            let (stopped, answered) = (Arc::clone(&stopped), Arc::clone(&answered));
-            tokio::spawn(async move {
-                let http = client();
-                let mut calls = Vec::new();
-                while !stopped.load(Ordering::SeqCst) {
-                    let number = next.fetch_add(1, Ordering::SeqCst);
-                    let Ok(response) = greet(&http, &endpoint, number).await else {
-                        break;
-                    };
-                    if response.status() == 200 {
-                        calls.push((number, Instant::now()));
-                        answered.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
-                calls
-            })
-        });
-        Self {
-            callers: callers.collect(),
-            stopped,
-            answered,
-        }
-    }
-
-    async fn reaches(&self, calls: usize) {
-        eventually("the calls are answered", || {
-            self.answered.load(Ordering::SeqCst) >= calls
-        })
-        .await;
-    }
-
-    async fn end(self) -> Vec<(usize, Instant)> {
-        self.stopped.store(true, Ordering::SeqCst);
-        let mut calls = Vec::new();
-        for caller in self.callers {
-            calls.extend(caller.await.unwrap());
-        }
-        calls
-    }
-}
-
-fn answered(calls: &[(usize, Instant)]) -> BTreeSet<String> {
-    calls.iter().map(|(number, _)| trace_of(*number)).collect()
-}
-
 #[actix_web::test]
 async fn a_server_that_is_stopped_has_written_a_record_of_each_call() {
     for sync in ["never", "second", "record"] {
         let log = Log::new();
         let mut process = log.start(&[("MCP_AUDIT_SYNC", sync)]);
-        let load = Load::begin(&process, 4);
-        load.reaches(200).await;
-        let calls = load.end().await;
-        process.signal("TERM");
-        eventually("the server ends", || process.ended().is_some()).await;
+        let load = Load::begin(&process);
+        load.serves(200).await;
+        let calls = load.end();
+        stop(&mut process).await;
         assert_eq!(
             traces(&records(&log.path(), false)),
-            answered(&calls),
+            calls.traces(),
             "{sync}"
         );
     }
-}
-
-#[actix_web::test]
-async fn a_rotation_under_load_loses_nothing_whoever_creates_the_new_file() {
-    let log = Log::new();
-    let mut process = log.start(&[]);
-    let load = Load::begin(&process, 4);
-    let mut files = vec![log.path()];
-    for rotation in 1..=8 {
-        load.reaches(rotation * 50).await;
-        let old = log.folder.path().join(format!("audit.{rotation}"));
-        fs::rename(log.path(), &old).unwrap();
-        if rotation % 2 == 0 {
-            fs::write(log.path(), "").unwrap();
-        }
-        eventually("the path is a file again", || {
-            fs::metadata(log.path()).is_ok_and(|file| file.len() > 0)
-        })
-        .await;
-        files.push(old);
-    }
-    let calls = load.end().await;
-    process.signal("TERM");
-    eventually("the server ends", || process.ended().is_some()).await;
-    let all: Vec<_> = files.iter().flat_map(|file| records(file, false)).collect();
-    assert_eq!(traces(&all), answered(&calls));
 }
 
 #[actix_web::test]
@@ -212,35 +132,8 @@ async fn a_file_that_is_copied_and_truncated_is_continued_from_its_beginning() {
             .unwrap();
     }
     assert_eq!(traces(&all), calls);
-    process.signal("TERM");
-    eventually("the server ends", || process.ended().is_some()).await;
+    stop(&mut process).await;
     assert!(records(&log.path(), false).is_empty());
-}
-
-#[actix_web::test]
-async fn a_process_that_is_killed_under_load_has_written_all_calls_but_those_of_the_last_second() {
-    let log = Log::new();
-    let process = log.start(&[]);
-    let load = Load::begin(&process, 4);
-    load.reaches(400).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let killed = Instant::now();
-    process.signal("KILL");
-    let calls = load.end().await;
-    process.kill();
-    let written = traces(&records(&log.path(), true));
-    let second = Duration::from_secs(1);
-    let (before, last): (Vec<_>, Vec<_>) = calls
-        .into_iter()
-        .partition(|(_, at)| killed.saturating_duration_since(*at) >= second);
-    let missing = |calls: &[(usize, Instant)]| answered(calls).difference(&written).count();
-    assert!(before.len() > 100, "{}", before.len());
-    assert_eq!(missing(&before), 0, "of {}", before.len());
-    println!(
-        "of {} calls of the last second, {} have no record",
-        last.len(),
-        missing(&last)
-    );
 }
 
 #[cfg(target_os = "linux")]
@@ -279,8 +172,7 @@ async fn on_a_full_disk_calls_are_served_or_refused_as_the_setting_says_and_spac
             greet(&http, &endpoint, number + 1).await.unwrap().status(),
             200
         );
-        process.signal("TERM");
-        eventually("the server ends", || process.ended().is_some()).await;
+        stop(&mut process).await;
         let records = records(&log.path(), false);
         let lost = records.iter().filter_map(|record| record["count"].as_u64());
         let (kept, lost) = (traces(&records).len(), lost.sum::<u64>());

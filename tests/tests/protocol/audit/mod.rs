@@ -1,9 +1,11 @@
 //! The audit log: one record for each decision, in memory and in files.
 
 mod files;
+mod load;
 mod outcomes;
 mod pressure;
 mod sign_ins;
+mod tasks;
 
 use std::collections::BTreeSet;
 use std::io;

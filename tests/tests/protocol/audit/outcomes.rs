@@ -71,6 +71,16 @@ mod tools {
 
 const TOOLS: &str = "protocol::audit::outcomes::tools";
 
+mod confirmed {
+    use mcp_auth::mcp_tool;
+
+    /// Archive a document, if a person agrees.
+    #[mcp_tool(confirm = "Archive {id}?")]
+    async fn archive(id: String) -> String {
+        id
+    }
+}
+
 /// The members of a record that a test expects, without those that differ from run to run.
 fn facts(mut record: Value) -> Value {
     let members = record.as_object_mut().unwrap();
@@ -428,6 +438,31 @@ async fn equal_arguments_have_one_digest_and_a_resource_has_that_of_its_variable
         call.send().await.result();
         assert_eq!(kept.one().await["arguments"] == digests[0], same);
     }
+}
+
+#[actix_web::test]
+async fn a_call_has_one_digest_with_and_without_a_confirmation_code() {
+    let codes = |builder: mcp_auth::ServerBuilder| builder.allow_confirmation_codes();
+    let (world, kept) = Kept::world("protocol::audit::outcomes::confirmed", codes).await;
+    let ada = world.ada();
+    let call = async |arguments: Value| {
+        let call = world.call(Era::Legacy, "archive", arguments);
+        let result = call.bearer(&ada).send().await.result();
+        (result, kept.one().await)
+    };
+    let (question, asked) = call(json!({ "id": "d1" })).await;
+    let code = &question["_meta"]["mcp-auth-rs/confirmation"]["code"];
+    let (_, allowed) = call(json!({ "confirmation_code": code, "id": "d1" })).await;
+    let (_, wrong) = call(json!({ "id": "d1", "confirmation_code": 7 })).await;
+    let outcomes = [&asked, &allowed, &wrong].map(|record| record["outcome"].as_str().unwrap());
+    assert_eq!(outcomes, ["asked", "allowed", "failed"]);
+    assert!(asked["arguments"].is_string(), "{asked}");
+    for record in [allowed, wrong] {
+        assert_eq!(record["arguments"], asked["arguments"], "{record}");
+    }
+    // The arguments of a call decide its digest.
+    let (_, other) = call(json!({ "id": "d2" })).await;
+    assert_ne!(other["arguments"], asked["arguments"]);
 }
 
 #[actix_web::test]
