@@ -71,7 +71,7 @@ describe('a first call', () => {
             ['Request', /Authorization: Bearer \$TOKEN/],
             ['Response', /HTTP 200/],
         ]) {
-            const fold = outcome(page).locator('details', { hasText: title }).filter({ has: page.locator('summary', { hasText: title }) });
+            const fold = outcome(page).locator('details').filter({ has: page.locator('summary', { hasText: title }) });
             await fold.locator('summary').click();
             assert.match(await fold.innerText(), text);
         }
@@ -119,7 +119,8 @@ describe('a first call', () => {
             return route.fulfill({ response: answer, body });
         }));
         await page.getByText('Paste a token, to see the lists of its owner.').waitFor();
-        await page.getByLabel('Access token').fill(await mint(await issuer(documents.endpoint), { user: 'ada', org: 'acme' }));
+        const token = await mint(await issuer(documents.endpoint), { user: 'ada', org: 'acme' });
+        await page.getByLabel('Access token').fill(token);
         await press(page, 'Call as');
         await page.getByText(/The owner of the token sees 9 tools/i).waitFor();
         await verdict(page, /^Allowed/);
@@ -128,7 +129,8 @@ describe('a first call', () => {
 
     test('shows a refusal of the local Clerk', async () => {
         const page = await explore(documents);
-        await page.getByRole('group', { name: 'Act as' }).getByLabel('Organization').selectOption({ label: 'globex (not a member)' });
+        const acting = page.getByRole('group', { name: 'Act as' });
+        await acting.getByLabel('Organization').selectOption({ label: 'globex (not a member)' });
         await page.getByText('`ada` is not a member of `globex`').waitFor();
         await page.context().close();
     });
@@ -150,7 +152,8 @@ describe('the lists', () => {
     test('show the texts of a server as texts', async () => {
         const text = '<script>window.injected = 1</script><img src=x onerror="window.injected = 1">';
         const page = await explore(documents, {}, async (page) => {
-            const [known, other] = ['"Create a document in the caller\'s organization."', JSON.stringify(text).replaceAll('<', '\\u003c')];
+            const known = '"Create a document in the caller\'s organization."';
+            const other = JSON.stringify(text).replaceAll('<', '\\u003c');
             await page.route(documents.endpoint, async (route) => {
                 const answer = await route.fetch();
                 const body = (await answer.text()).replaceAll(`"description":${known}`, `"description":${other},"title":${other}`);
@@ -190,6 +193,53 @@ describe('forms', () => {
         await json.fill('{"title": "Other", "body": "text"}');
         await page.getByLabel('Edit as JSON').click();
         assert.equal(await page.getByLabel('title').inputValue(), 'Other');
+        await page.context().close();
+    });
+
+    test('have a field for each type, and JSON for the rest', async () => {
+        const schema = {
+            type: 'object',
+            $defs: { point: { type: 'object', properties: { x: { type: 'number' }, y: { type: 'number' } }, required: ['x'] } },
+            properties: {
+                color: { oneOf: [{ const: 'r', title: 'Red' }, { const: 'g', title: 'Green' }], default: 'g' },
+                flag: { type: 'boolean' },
+                maybe: { anyOf: [{ type: 'string' }, { type: 'null' }] },
+                place: { $ref: '#/$defs/point' },
+                sizes: { type: 'array', items: { type: 'string', enum: ['s', 'm', 'l'] } },
+                points: { type: 'array', items: { $ref: '#/$defs/point' } },
+                map: { type: 'object', additionalProperties: { type: 'integer' } },
+                self: { $ref: '#' },
+            },
+            required: ['flag'],
+        };
+        let sent;
+        const page = await explore(documents, {}, (page) => page.route(documents.endpoint, async (route) => {
+            const request = route.request();
+            if (request.headers()['mcp-method'] === 'tools/call') sent = request.postDataJSON().params.arguments;
+            const answer = await route.fetch();
+            const known = /("description":"Create a document[^"]*","inputSchema":).*?"type":"object"}/;
+            const body = (await answer.text()).replace(known, (_, start) => start + JSON.stringify(schema));
+            return route.fulfill({ response: answer, body });
+        }));
+        const form = page.locator('.detail');
+        await form.getByLabel('flag').check();
+        await form.getByLabel('maybe').fill('text');
+        await form.getByLabel('Send place').check();
+        await form.getByRole('group', { name: 'place' }).getByLabel('x').fill('1.5');
+        await form.getByLabel('m', { exact: true }).check();
+        for (const x of ['1', '2']) {
+            await form.getByRole('button', { name: 'Add to points' }).click();
+            assert.match(await page.evaluate('document.activeElement.labels[0].textContent'), /^x/);
+            await page.keyboard.type(x);
+        }
+        await form.getByRole('button', { name: 'Remove points 1' }).click();
+        await form.getByLabel('map').fill('{"a": 1}');
+        await press(page, 'Call as');
+        await verdict(page, /./);
+        await page.getByRole('heading', { name: 'Why' }).waitFor();
+        const rest = { place: { x: 1.5 }, sizes: ['m'], points: [{ x: 2 }], map: { a: 1 } };
+        assert.deepEqual(sent, { color: 'g', flag: true, maybe: 'text', ...rest });
+        assert.deepEqual(page.complaints, []);
         await page.context().close();
     });
 
@@ -265,7 +315,8 @@ describe('a call that takes longer', () => {
             const { id, params } = route.request().postDataJSON();
             const { pay, other } = params.inputResponses ?? {};
             const text = JSON.stringify([pay, other, params.requestState]);
-            const result = pay ? { content: [{ type: 'text', text }] } : { resultType: 'input_required', inputRequests, requestState: 's' };
+            const asks = { resultType: 'input_required', inputRequests, requestState: 's' };
+            const result = pay ? { content: [{ type: 'text', text }] } : asks;
             await route.fulfill({ json: { jsonrpc: '2.0', id, result } });
         });
         await press(page, 'Call as');
@@ -286,7 +337,10 @@ describe('a call that takes longer', () => {
         await choose(page, 'slow_compute');
         await page.getByLabel('seconds').fill('60');
         await page.getByLabel('label').fill('x');
-        await page.route(everything.endpoint, (route) => route.request().headers()['mcp-method'] === 'tools/call' || route.continue());
+        // The browser never gets a response to the call.
+        await page.route(everything.endpoint, async (route) => {
+            if (route.request().headers()['mcp-method'] !== 'tools/call') await route.continue();
+        });
         await press(page, 'Call as');
         await page.getByRole('button', { name: 'Cancel' }).click();
         await verdict(page, /^Cancelled/);
@@ -355,10 +409,12 @@ test('two people side by side send the same call, and each has an outcome', asyn
 });
 
 describe('a failure says what happened and keeps the input', () => {
+    const busy = { status: 503, headers: { 'Retry-After': '2' }, json: { error_description: 'Busy' } };
+    const broken = { status: 200, contentType: 'application/json', body: '{' };
     for (const [what, respond, expected] of [
         ['a server that is gone', (route) => route.abort(), /^Failed.*cannot be reached/],
-        ['a busy server', (route) => route.fulfill({ status: 503, headers: { 'Retry-After': '2' }, json: { error_description: 'Busy' } }), /^Not available Busy\. Try again in 2 s\. HTTP 503/],
-        ['a response that is not JSON', (route) => route.fulfill({ status: 200, contentType: 'application/json', body: '{' }), /^Failed.*not valid JSON/],
+        ['a busy server', (route) => route.fulfill(busy), /^Not available Busy\. Try again in 2 s\. HTTP 503/],
+        ['a response that is not JSON', (route) => route.fulfill(broken), /^Failed.*not valid JSON/],
     ]) {
         test(what, async () => {
             const page = await explore(documents);
@@ -388,7 +444,8 @@ describe('the page', () => {
         await press(page, 'Copy as curl');
         assert.doesNotMatch(await page.content(), /eyJ/);
         assert.equal(page.url(), documents.endpoint);
-        assert.deepEqual(await page.evaluate('Promise.all([localStorage.length, sessionStorage.length, indexedDB.databases()])'), [0, 0, []]);
+        const stores = await page.evaluate('Promise.all([localStorage.length, sessionStorage.length, indexedDB.databases()])');
+        assert.deepEqual(stores, [0, 0, []]);
         assert.deepEqual(await page.context().cookies(), []);
         await page.context().close();
     });
@@ -465,9 +522,11 @@ function verdict(page, text, index = 0) {
     return outcome(page, index).locator('.verdict').filter({ hasText: text }).waitFor();
 }
 
-/** The first cells of a requirement: met, found, from, needs. */
+/** Waits for the explanation. Resolves to the first cells of a requirement: met, found, from, needs. */
 async function row(page, requirement, cells = 1) {
-    const found = outcome(page).getByRole('row').filter({ has: page.getByRole('rowheader', { name: requirement, exact: true }) });
+    const head = page.getByRole('rowheader', { name: requirement, exact: true });
+    const found = outcome(page).getByRole('row').filter({ has: head });
+    await found.waitFor();
     const texts = await found.getByRole('cell').allInnerTexts();
     return texts.slice(0, cells);
 }
@@ -482,7 +541,8 @@ async function compare(page) {
 }
 
 function choose(page, name) {
-    return page.locator('.picker label').filter({ has: page.locator('code').getByText(name, { exact: true }) }).locator('input').check();
+    const code = page.locator('code').getByText(name, { exact: true });
+    return page.locator('.picker label').filter({ has: code }).locator('input').check();
 }
 
 function press(page, name) {
@@ -514,7 +574,8 @@ async function everybodyCanUse(page, state) {
         await page.screenshot({ path, fullPage: true });
         const { violations } = await page.evaluate('axe.run()');
         assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
-        const [wanted, given] = await page.evaluate('[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
+        const [wanted, given] = await page.evaluate(
+            '[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
         assert.ok(wanted <= given, `${wanted} pixels wide in ${given}`);
     }
 }

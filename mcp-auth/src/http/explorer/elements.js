@@ -57,9 +57,9 @@ function menu(options, attributes = {}) {
 }
 
 /** Puts a control under its label. */
-function labelled(text, control, ...more) {
+function labelled(text, control) {
     control.id ||= newId();
-    return el('div', { class: 'field' }, el('label', { for: control.id }, text), control, more);
+    return el('div', { class: 'field' }, el('label', { for: control.id }, text), control);
 }
 
 /** Replaces the content of an element. If the content has the focus, the focus moves to `next`. */

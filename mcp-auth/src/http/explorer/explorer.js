@@ -76,7 +76,7 @@ async function load(panel) {
         }
     }
     for (const { list, item } of seen.values()) remember(list, item);
-    loaded(panel, seen, failed ? `No list. ${failed[1]}: ${failed[2]}` : `${caller.name} sees ${counts(seen)}.`);
+    loaded(panel, seen, failed ? `No list. ${failed[1]}: ${failed[2]}` : sentence(`${caller.name} sees ${counts(seen)}`));
 }
 
 /** Shows the loaded lists of a caller. `seen` has the entries that the caller sees, and is `null` if they are not known. */

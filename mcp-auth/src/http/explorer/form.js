@@ -173,20 +173,25 @@ function group(name, schema, required, content, read, write, inner = () => []) {
     return { node, read, write, check };
 }
 
-/** Makes the field of an object in an object. If the object can be left out, a box says whether the object is sent. */
+/** Makes the field of an object. If the object can be left out, a box says whether the object is sent. */
 function objectField(name, schema, context) {
-    const inner = members(schema, { ...context, depth: context.depth + 1 });
-    const box = el('input', { type: 'checkbox', change: () => { inner.node.hidden = !box.checked; } });
-    box.checked = context.required;
-    inner.node.hidden = !context.required;
+    const place = el('div', {});
+    let inner;
+    const show = (isSent) => {
+        box.checked = isSent;
+        place.hidden = !isSent;
+        // The fields are made when they are first shown, because a schema can contain itself.
+        if (isSent && !inner) place.append((inner = members(schema, { ...context, depth: context.depth + 1 })).node);
+    };
+    const box = el('input', { type: 'checkbox', change: () => show(box.checked) });
+    show(context.required);
     const read = () => (box.checked ? inner.read() : undefined);
     const write = (value) => {
-        box.checked = context.required || value !== undefined;
-        inner.node.hidden = !box.checked;
-        inner.write(value);
+        show(context.required || value !== undefined);
+        inner?.write(value);
     };
     const sent = !context.required && el('label', { class: 'check' }, box, ` Send ${name}`);
-    return group(name, schema, context.required, [sent, inner.node], read, write, () => (box.checked ? [inner] : []));
+    return group(name, schema, context.required, [sent, place], read, write, () => (box.checked ? [inner] : []));
 }
 
 /** Makes the fields of all members of an object. */

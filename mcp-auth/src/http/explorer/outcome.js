@@ -150,7 +150,7 @@ function outcomeView() {
     const node = el('section', { class: 'outcome', hidden: true }, title, verdict, messages, questions, result, why, evidence);
     const fill = (part, ...content) => replace(part, title, ...content);
     return {
-        node, title,
+        node,
         begin(name, text) {
             node.hidden = false;
             title.textContent = name;
