@@ -12,7 +12,6 @@ mod queue;
 mod record;
 mod sign_ins;
 mod sink;
-mod trace;
 
 #[cfg(feature = "testing")]
 use std::collections::VecDeque;
@@ -37,7 +36,6 @@ pub use self::sink::AuditSink;
 pub(crate) use self::digest::DigestKey;
 pub(crate) use self::log::AuditLines;
 pub(crate) use self::record::timestamp;
-pub(crate) use self::trace::trace_id;
 
 /// The audit log of a server.
 pub(crate) struct Audit {

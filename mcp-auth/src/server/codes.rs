@@ -262,6 +262,10 @@ codes! {
         "if the name is misspelt, the setting that you meant keeps its default";
     Warning METRICS_NOT_BUILT "metrics-not-built"
         "nothing answers at the address of metrics";
+    Error SPANS_NOT_EXPORTED "spans-not-exported"
+        "the collector gets no span, although the environment asks for an export";
+    Warning SPAN_SETTING_IGNORED "span-setting-ignored"
+        "spans are exported in another way than the environment says";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 

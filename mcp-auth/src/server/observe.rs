@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use crate::http::Site;
 use crate::identity::Service;
+#[cfg(feature = "otel")]
+use crate::metrics::SPANS_LOST;
 use crate::metrics::{
     BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family, KEY_REFRESHES, KEYS,
     Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
 };
+#[cfg(feature = "otel")]
+use crate::otel::{LOSSES, started};
 
 /// Lets each scrape read the values of this site. The metrics do not keep the site alive.
 pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
@@ -36,6 +40,12 @@ pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
     });
     of_site(&SESSIONS, "", |site| site.endpoint.open_sessions() as u64);
     of_site(&TASKS, "", |site| site.endpoint.running_tasks() as u64);
+    #[cfg(feature = "otel")]
+    for reason in LOSSES {
+        metrics.watch(&SPANS_LOST, reason, move || {
+            started().map_or(0, |export| export.lost(reason))
+        });
+    }
     let of_service = |family: &'static Family,
                       (name, service): (&'static str, &Arc<Service>),
                       read: fn(&Service) -> u64| {

@@ -1,7 +1,7 @@
 //! Listens, and serves until a signal.
 
 use std::convert::Infallible;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
 use super::explain;
-use super::finding::{Finding, Findings};
+use super::finding::Finding;
 use super::gate;
-use super::log;
 use super::matrix::AccessMatrix;
 use super::resolve::Purpose;
 use super::setting::Source;
+use super::spans;
 use super::start::{self, Server};
 
 /// A running server. It listens until it is stopped, or until its runtime ends.
@@ -74,6 +74,7 @@ impl RunningServer {
     pub async fn stop(self) {
         stop(&self.server, &self.handle).await;
         close(self.server.audit()).await;
+        spans::flush().await;
     }
 }
 
@@ -119,7 +120,7 @@ impl ServerBuilder {
         let Some(builder) = self.unless_printed(env).await? else {
             return Ok(());
         };
-        write_log_to_stderr(env);
+        spans::subscribe(env, Some((&builder.name, &builder.version)));
         let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
@@ -127,6 +128,7 @@ impl ServerBuilder {
         let _ = io::stdout().write_all(report.as_bytes());
         let ended = until_stopped(running, &server).await;
         close(server.audit()).await;
+        spans::flush().await;
         Ok(ended?)
     }
 
@@ -197,23 +199,6 @@ impl ServerBuilder {
         let server = start::build(self, env, Purpose::Listen).await;
         let server = server.map_err(Error::start)?;
         Ok((listener, server))
-    }
-}
-
-/// Writes the log to standard error. If the application has already installed a subscriber,
-/// that subscriber stays in place.
-pub(super) fn write_log_to_stderr(env: Environment<'_>) {
-    let installed = tracing_subscriber::fmt()
-        .with_env_filter(log::filter(&env))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
-    if installed.is_ok()
-        && let Some(mistake) = log::mistake(&env)
-    {
-        let mut findings = Findings::default();
-        findings.push(mistake);
-        findings.log(&[]);
     }
 }
 

@@ -22,7 +22,8 @@ use super::report::Report;
 use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
 use super::satisfiable::check_guards;
-use super::serve::{StopSignals, close, write_log_to_stderr};
+use super::serve::{StopSignals, close};
+use super::spans;
 use super::start::{self, Server};
 
 impl ServerBuilder {
@@ -64,7 +65,8 @@ impl ServerBuilder {
             return Ok(());
         };
         let output = own_stdout()?;
-        write_log_to_stderr(env);
+        // A server over stdio makes no spans.
+        spans::subscribe(env, None);
         let started = Started::of(builder, env).await.map_err(Error::start)?;
         let mut signals = StopSignals::listen()?;
         // A closed standard error does not stop the server.
