@@ -39,7 +39,9 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanLimits,
+};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Level, Subscriber};
@@ -196,6 +198,8 @@ impl Export {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(settings.sampler.clone())
+            // Without these limits, the SDK would read further variables.
+            .with_span_limits(SpanLimits::default())
             .with_span_processor(queue)
             .build();
         Ok(Self {

@@ -215,6 +215,8 @@ codes! {
         "the file of `MCP_MATRIX` is the access that was reviewed";
     Error MATRIX_UNREADABLE "matrix-unreadable"
         "without the file of `MCP_MATRIX`, wider access would not be found";
+    Error SPANS_NOT_EXPORTED "spans-not-exported"
+        "the collector gets no span, although the environment asks for an export";
     Error CLOCK_WRONG "clock-wrong"
         "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
@@ -262,8 +264,6 @@ codes! {
         "if the name is misspelt, the setting that you meant keeps its default";
     Warning METRICS_NOT_BUILT "metrics-not-built"
         "nothing answers at the address of metrics";
-    Error SPANS_NOT_EXPORTED "spans-not-exported"
-        "the collector gets no span, although the environment asks for an export";
     Warning SPAN_SETTING_IGNORED "span-setting-ignored"
         "spans are exported in another way than the environment says";
     Warning LOG_FILTER_INVALID "log-filter-invalid"

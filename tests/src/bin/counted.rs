@@ -121,7 +121,7 @@ fn never(_: &CallerFacts<'_>) -> bool {
 async fn enter() {}
 
 fn is_even(number: &u32) -> bool {
-    number % 2 == 0
+    number.is_multiple_of(2)
 }
 
 /// Take an even number.

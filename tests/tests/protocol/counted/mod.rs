@@ -84,7 +84,7 @@ async fn metrics_audit_and_spans_agree_with_what_was_sent() {
 struct Differences(String);
 
 impl Differences {
-    fn compare<T: Display + PartialEq>(&mut self, place: &str, what: &str, sent: T, found: T) {
+    fn compare<T: Display + PartialEq>(&mut self, place: &str, what: &str, sent: &T, found: &T) {
         if sent != found && self.0.lines().count() < 60 {
             writeln!(
                 self.0,

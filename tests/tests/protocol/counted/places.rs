@@ -296,21 +296,21 @@ impl Scraped {
         differences.compare(
             "metrics",
             "accepted tokens",
-            expected.accepted_tokens,
-            of(&["accepted", "cached"]),
+            &expected.accepted_tokens,
+            &of(&["accepted", "cached"]),
         );
-        differences.compare("metrics", "refused tokens", refused, of(&["refused"]));
+        differences.compare("metrics", "refused tokens", &refused, &of(&["refused"]));
         differences.compare(
             "metrics",
             "tokens",
-            expected.accepted_tokens + refused,
-            verified.values().sum(),
+            &(expected.accepted_tokens + refused),
+            &verified.values().sum(),
         );
         let lost: u64 = self
             .by("mcp_auth_spans_lost_total", ["reason"])
             .values()
             .sum();
-        differences.compare("metrics", "lost spans", 0, lost);
+        differences.compare("metrics", "lost spans", &0, &lost);
     }
 }
 
@@ -391,14 +391,19 @@ impl Audited {
                 .cloned()
                 .unwrap_or_default();
             let what = one.planned.kind.about(one);
-            differences.compare("audit", &what, format!("{wanted:?}"), format!("{found:?}"));
+            differences.compare(
+                "audit",
+                &what,
+                &format!("{wanted:?}"),
+                &format!("{found:?}"),
+            );
         }
     }
 }
 
 /// Compares each span with the request of its trace.
 pub(super) fn compare_spans(spans: &[Exported], sent: &[Sent], differences: &mut Differences) {
-    differences.compare("spans", "all", sent.len(), spans.len());
+    differences.compare("spans", "all", &sent.len(), &spans.len());
     let mut traced = BTreeMap::<String, Vec<String>>::new();
     for span in spans {
         let shown = shown(
@@ -425,7 +430,7 @@ pub(super) fn compare_spans(spans: &[Exported], sent: &[Sent], differences: &mut
             .cloned()
             .unwrap_or_default();
         let what = one.planned.kind.about(one);
-        differences.compare("spans", &what, wanted, found.join(" and "));
+        differences.compare("spans", &what, &wanted, &found.join(" and "));
     }
 }
 
@@ -494,8 +499,8 @@ fn compare(
         differences.compare(
             place,
             &format!("{what}: {}", key.join(" ")),
-            of(sent),
-            of(found),
+            &of(sent),
+            &of(found),
         );
     }
 }

@@ -80,8 +80,10 @@ impl Sender {
             request = request.header(name, value);
         }
         let reply = Reply::read(request.send().await.unwrap()).await;
-        let has_json = !reply.body.is_empty();
-        let json = has_json.then(|| reply.json()).unwrap_or_default();
+        let json = match reply.body.is_empty() {
+            true => Value::Null,
+            false => reply.json(),
+        };
         Seen {
             status: reply.status,
             error: json["error"]["code"].as_i64(),
