@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "mcp-auth" / "src"
 # From the top down. A floor may use those below it; `clerk` is beside `identity` and may use it.
-FLOORS = [("server", "testing"), ("http", "stdio"), ("protocol",), ("tools",), ("primitive",), ("guard",), ("audit",), ("clerk",), ("identity",), ("limits",), ("metrics",), ("clock",)]
+FLOORS = [("server", "testing"), ("http", "stdio"), ("protocol",), ("tools",), ("primitive",), ("guard",), ("audit", "otel"), ("clerk",), ("identity",), ("limits",), ("metrics",), ("clock",)]
 MOST_LINES, LARGEST_CIRCLE = 500, 3
 # One type over several files: the topics of a builder are its fields, and add its methods. They count as one file.
 ONE_TYPE = ("server", "builder")

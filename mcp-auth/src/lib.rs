@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
 //! | `metrics` | `MCP_METRICS` and [`ServerBuilder::metrics`], an address at which Prometheus reads counters, as [Operate][operate] shows; adds the crate `prometheus-client` |
+//! | `otel` | the export of spans over OTLP, with the variables `OTEL_…` of OpenTelemetry, as [Operate][operate] shows; the module [`otel`]; adds the crates of OpenTelemetry |
 //! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
@@ -84,6 +85,8 @@ mod identity;
 mod limits;
 mod loopback;
 mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 mod primitive;
 #[cfg(test)]
 mod properties;
@@ -94,6 +97,7 @@ mod stdio;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tools;
+mod traceparent;
 
 /// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]

@@ -13,7 +13,6 @@ mod recent;
 mod record;
 mod sign_ins;
 mod sink;
-mod trace;
 
 #[cfg(feature = "testing")]
 use std::collections::VecDeque;
@@ -39,7 +38,6 @@ pub(crate) use self::digest::DigestKey;
 pub(crate) use self::log::AuditLines;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::record::timestamp;
-pub(crate) use self::trace::trace_id;
 
 /// The audit log of a server.
 pub(crate) struct Audit {

@@ -34,7 +34,8 @@ use super::site::{Name, Site};
 
 /// Answers a request.
 pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> HttpResponse {
-    let span = RequestSpan::begin(head.method.as_str(), head.uri.path());
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    let span = RequestSpan::begin(method, site.scheme, path, head.headers());
     let fields = Fields::of(head);
     let mut body = Incoming::new(body);
     if fields.switches {
@@ -152,7 +153,7 @@ fn enter<'a>(
 
 /// Responds within the span of the request. The box keeps the futures of requests without a span small.
 fn respond_in<'a>(
-    span: &'a RequestSpan,
+    span: &'a RequestSpan<'_>,
     site: &'a Site,
     name: &'a Name,
     head: &'a RequestHead,
@@ -169,7 +170,7 @@ async fn respond(
     head: &RequestHead,
     fields: &Fields<'_>,
     body: &mut Incoming,
-    span: Option<&RequestSpan>,
+    span: Option<&RequestSpan<'_>>,
 ) -> Result<HttpResponse, Refused> {
     let declared = declared_length(fields.content_length);
     let is_post = head.method == Method::POST;

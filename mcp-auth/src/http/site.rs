@@ -92,6 +92,8 @@ pub(crate) struct Site {
     pub(super) body_deadline: Duration,
     /// The copies of documents of the authorization server, each with its path.
     copies: Vec<(String, Arc<Metadata>)>,
+    /// The scheme of the canonical URL.
+    pub(super) scheme: &'static str,
     path: String,
     /// The path with a final slash, which is served too.
     slashed_path: Option<String>,
@@ -172,6 +174,10 @@ impl Site {
                 .map(|copy| (copy.path(), Arc::new(copy)))
                 .collect(),
             slashed_path: (!config.path.ends_with('/')).then(|| format!("{}/", config.path)),
+            scheme: match config.canonical.as_str().starts_with("https:") {
+                true => "https",
+                false => "http",
+            },
             path: config.path,
             canonical,
             names,

@@ -96,6 +96,8 @@ families! {
         "Bytes that connections received, with heads and without TLS";
     Counter SENT "mcp_auth_sent" [] Bytes
         "Bytes that connections sent, with heads and without TLS";
+    Counter SPANS_LOST "mcp_auth_spans_lost" ["reason"] None
+        "Spans of requests that were not exported, by reason";
     Gauge BUILD_INFO "mcp_auth_build_info" ["version", "server", "server_version"] None
         "Always 1; the labels are the version of mcp-auth, and the name and version of the server";
     Gauge START_TIME "process_start_time" [] Seconds
@@ -130,7 +132,7 @@ pub(super) const METHODS: &[&str] = &[
 ];
 
 /// The outcomes of a JSON-RPC message.
-pub(super) const REQUEST_OUTCOMES: &[&str] = &["accepted", "error", "ok", "refused"];
+pub(super) const REQUEST_OUTCOMES: &[&str] = &["accepted", "cancelled", "error", "ok", "refused"];
 
 /// The outcomes of a call. The call of an unknown name has the outcome `unknown`, which no declared primitive has.
 pub(super) const OUTCOMES: &[&str] = &[

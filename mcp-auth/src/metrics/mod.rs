@@ -34,6 +34,8 @@ use std::time::Duration;
 use self::counts::CallCounts;
 use self::recorder::{Recorder, Watched};
 
+#[cfg(feature = "otel")]
+pub(crate) use self::families::SPANS_LOST;
 pub(crate) use self::families::{
     AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family,
     KEY_REFRESHES, KEYS, READY, SESSIONS, SUBSCRIPTIONS, TASKS, method,

@@ -229,7 +229,10 @@ impl Decisions {
                 let meter = served.meter();
                 meter.count(outcome, || self.duration(decision));
             }
-            About::Unknown(kind) if decision.is_call => self.metrics.unknown_call(kind.name()),
+            About::Unknown(kind) if decision.is_call => {
+                record_outcome(outcome);
+                self.metrics.unknown_call(kind.name());
+            }
             About::Request | About::Served(_) | About::Unknown(_) => {}
         }
         if decision.outcome == AuditOutcome::Denied {

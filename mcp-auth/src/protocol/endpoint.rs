@@ -13,6 +13,7 @@ use crate::metrics;
 use crate::primitive::MirroredArgument;
 use crate::primitive::{Asking, List, LogLevel, Served};
 
+use self::counted::CountedRequest;
 use self::freshness::{facts, hidden};
 use self::list::Visibilities;
 use self::target::Continuation;
@@ -38,6 +39,7 @@ mod auditing;
 mod call;
 mod config;
 mod converse;
+mod counted;
 mod denial;
 mod explain;
 mod freshness;
@@ -94,7 +96,7 @@ pub(crate) struct Sender<'a> {
     /// The token of the request.
     pub(crate) token: Option<&'a str>,
     /// The span of the request; `None` if no subscriber is interested in it.
-    pub(crate) span: Option<&'a RequestSpan>,
+    pub(crate) span: Option<&'a RequestSpan<'a>>,
 }
 
 /// A request whose era is known.
@@ -280,8 +282,17 @@ impl Endpoint {
                 self.config.metrics.request(UNREAD, outcome);
                 return answered.unwrap_or_else(|| error.answer(id));
             }
-            Err((error, id)) => return error.answer(id),
+            Err((error, id)) => {
+                self.config.metrics.request(UNREAD, "error");
+                sender.span.inspect(|span| span.failed(error.code()));
+                return error.answer(id);
+            }
         };
+        let mut counted = CountedRequest::begin(&self.config.metrics, &message);
+        if let Some(span) = sender.span {
+            let served = self.used_by(&message).map(|served| &**served);
+            span.describe(metrics::method(&message.method), served, mirrored, &body);
+        }
         let responded = if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
             self.refused_sign_in(NO_TOKEN);
@@ -294,14 +305,8 @@ impl Endpoint {
             self.respond(mirrored, sender, url_org, &message, &body, challenger)
                 .await
         };
-        if let Some(span) = sender.span {
-            let error = match &responded {
-                Err(Stopped::Error(error)) => Some(error.code()),
-                Err(Stopped::Asking(_) | Stopped::Refused(_)) | Ok(_) => None,
-            };
-            let served = self.used_by(&message).map(|served| &**served);
-            let method = metrics::method(&message.method);
-            span.describe(method, served, mirrored, &body, error);
+        if let (Some(span), Err(Stopped::Error(error))) = (sender.span, &responded) {
+            span.failed(error.code());
         }
         let (response, outcome) = match responded {
             // Only a call of a session asks questions in this way, and `respond` has already answered that call.
@@ -313,7 +318,7 @@ impl Endpoint {
             }
             Err(Stopped::Error(error)) => (error.answer(message.id), "error"),
         };
-        self.config.metrics.request(&message.method, outcome);
+        counted.outcome = outcome;
         response
     }
 

@@ -16,6 +16,7 @@ use super::challenge::Challenge;
 use super::era::{Era, MODERN};
 use super::lists::{Key, Lists};
 use super::rates::{Limited, RETRY_AFTER};
+use super::span::record_tool_error;
 use super::string::escape;
 use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
@@ -203,7 +204,7 @@ impl Results {
     pub(super) fn failure(&self, id: &str, era: Era, text: &str) -> Response {
         self.call(id, escaped(text.len()), |body| {
             content(body, &[text]);
-            body.extend_from_slice(IS_ERROR);
+            is_error(body);
             self.end(body, era, NO_META);
         })
     }
@@ -231,7 +232,7 @@ impl Results {
                 Some(hint) => contents(body, &[&text, hint]),
                 None => content(body, &[&text]),
             }
-            body.extend_from_slice(IS_ERROR);
+            is_error(body);
             self.end(body, era, meta.into_iter().flatten());
         })
     }
@@ -242,7 +243,7 @@ impl Results {
         let text = limited.to_string();
         self.call(id, escaped(text.len()) + 64, |body| {
             content(body, &[&text]);
-            body.extend_from_slice(IS_ERROR);
+            is_error(body);
             self.end(body, era, [(RETRY_AFTER, limited.retry_after())]);
         })
     }
@@ -280,7 +281,7 @@ impl Results {
                 written(body, structured);
             }
             if result.is_error == Some(true) {
-                body.extend_from_slice(IS_ERROR);
+                is_error(body);
             }
             let meta = result.meta.iter().flat_map(|meta| &meta.0);
             self.end(body, era, meta.map(|(name, value)| (&**name, value)));
@@ -357,6 +358,12 @@ impl<'a> DenialDetails<'a> {
             reverification: denied.reverification().map(|asked| asked.to_json()),
         }
     }
+}
+
+/// Writes the member `isError` of a tool result, and adds it to the span of the request.
+fn is_error(body: &mut Vec<u8>) {
+    body.extend_from_slice(IS_ERROR);
+    record_tool_error();
 }
 
 /// Writes an opening brace, and one block of text that consists of these parts.

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 /// Wraps a future. If the wrapper is dropped before the future completes, a background task
 /// completes the future.
@@ -54,7 +56,8 @@ where
         if let Some(work) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(work);
+            // The request is dropped within its span.
+            runtime.spawn(work.with_current_subscriber());
         }
     }
 }

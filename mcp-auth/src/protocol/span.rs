@@ -1,37 +1,54 @@
 //! The span of an HTTP request, with the names of OpenTelemetry's conventions for HTTP and MCP.
 //!
 //! A span never has arguments, results, ids of sessions, or the identity of a caller, an organization or an OAuth
-//! client. The target of the span is [`TARGET`], at level `trace`, so that the usual filters leave it out: a server
+//! client. The target of the span is [`SPANS`], at level `trace`, so that the usual filters leave it out: a server
 //! without a subscriber for it makes no span.
+//!
+//! A span without a JSON-RPC message has the name of an HTTP request, such as `POST /mcp`. An error status of HTTP below
+//! 500 is no error of the span, because the server did what the request called for.
 //!
 //! Source: OpenTelemetry semantic conventions, "Semantic conventions for Model Context Protocol" and "HTTP spans".
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use serde::Deserialize;
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
+#[cfg(feature = "otel")]
+use crate::otel;
 use crate::primitive::{LogName, Served};
+use crate::traceparent::{RemoteSpan, SPANS};
 
-use super::era::{Header, Mirrored};
+use super::era::{Header, Headers, Mirrored};
 
 /// The span of a request.
-#[derive(Debug)]
-pub(crate) struct RequestSpan {
+pub(crate) struct RequestSpan<'a> {
     span: Span,
+    headers: &'a dyn Headers,
+    /// The method and the path of the request, which are the name of a span without a message.
+    http_name: String,
+    is_described: AtomicBool,
     /// The code of the JSON-RPC error in the response; 0 if there is none.
     error: AtomicI32,
 }
 
-impl RequestSpan {
-    /// Makes a span, if a subscriber is interested in it.
-    pub(crate) fn begin(method: &str, path: &str) -> Option<Self> {
+impl<'a> RequestSpan<'a> {
+    /// Makes a span, if a subscriber is interested in it. `scheme` is the scheme of the canonical URL.
+    pub(crate) fn begin(
+        method: &str,
+        scheme: &str,
+        path: &str,
+        headers: &'a dyn Headers,
+    ) -> Option<Box<Self>> {
         if !is_wanted() {
             return None;
         }
+        let known = HTTP_METHODS.iter().find(|known| **known == method);
+        let method = known.copied().unwrap_or("_OTHER");
         let span = tracing::trace_span!(
-            target: TARGET,
+            target: SPANS,
             "request",
             otel.name = Empty,
             otel.kind = "server",
@@ -39,21 +56,32 @@ impl RequestSpan {
             error.type = Empty,
             http.request.method = method,
             http.response.status_code = Empty,
+            network.protocol.name = "http",
+            network.transport = "tcp",
             url.path = path,
+            url.scheme = scheme,
             mcp.method.name = Empty,
             mcp.protocol.version = Empty,
             mcp.resource.uri = Empty,
             gen_ai.operation.name = Empty,
             gen_ai.prompt.name = Empty,
             gen_ai.tool.name = Empty,
+            rpc.response.status_code = Empty,
             mcp_auth.client.name = Empty,
             mcp_auth.outcome = Empty,
             traceparent = Empty,
         );
-        Some(Self {
+        // The box keeps the futures of requests without a span small.
+        Some(Box::new(Self {
             span,
+            headers,
+            http_name: match method {
+                "_OTHER" => format!("HTTP {path}"),
+                method => format!("{method} {path}"),
+            },
+            is_described: AtomicBool::new(false),
             error: AtomicI32::new(0),
-        })
+        }))
     }
 
     /// Returns the span, in which the request runs.
@@ -61,8 +89,8 @@ impl RequestSpan {
         self.span.clone()
     }
 
-    /// Adds what the message says. `served` is the declared tool, prompt or resource that the message uses, and `error` is
-    /// the code of the JSON-RPC error in the response.
+    /// Adds what the message says, before the server acts on the message. `served` is the declared tool, prompt or resource
+    /// that the message uses.
     #[cold]
     pub(super) fn describe(
         &self,
@@ -70,7 +98,6 @@ impl RequestSpan {
         served: Option<&Served>,
         mirrored: &Mirrored<'_>,
         body: &str,
-        error: Option<i32>,
     ) {
         let span = &self.span;
         span.record("mcp.method.name", method);
@@ -85,6 +112,7 @@ impl RequestSpan {
         span.record("gen_ai.tool.name", tool);
         span.record("gen_ai.prompt.name", prompt);
         span.record("mcp.resource.uri", resource);
+        self.is_described.store(true, Ordering::Relaxed);
         match tool.or(prompt) {
             Some(target) => span.record("otel.name", display(format_args!("{method} {target}"))),
             None => span.record("otel.name", method),
@@ -92,11 +120,7 @@ impl RequestSpan {
         let stated: Stated = serde_json::from_str(body).unwrap_or_default();
         let params = stated.params.unwrap_or_default();
         let meta = params.meta.unwrap_or_default();
-        let in_header = match mirrored.version {
-            Header::Value(version) => Some(version),
-            Header::Absent | Header::Malformed => None,
-        };
-        let version = params.version.as_deref().or(in_header);
+        let version = params.version.as_deref().or(value(mirrored.version));
         span.record(
             "mcp.protocol.version",
             version.filter(|text| is_version(text)),
@@ -106,14 +130,41 @@ impl RequestSpan {
             // `Debug` escapes a line break, which could forge a line of a log.
             span.record("mcp_auth.client.name", tracing::field::debug(name));
         }
-        let in_header = match mirrored.arguments.header("traceparent") {
-            Header::Value(parent) => Some(parent),
-            Header::Absent | Header::Malformed => None,
+        let of_request = self.of_headers();
+        match meta.traceparent.as_deref() {
+            None => self.continues(of_request, None),
+            traceparent => {
+                let of_message = RemoteSpan::read(traceparent, meta.tracestate.as_deref());
+                self.continues(of_message, of_request);
+            }
+        }
+    }
+
+    /// Returns the client's span, as the headers of the request write it.
+    fn of_headers(&self) -> Option<RemoteSpan<'a>> {
+        let header = |name| value(self.headers.header(name));
+        RemoteSpan::read(header("traceparent"), header("tracestate"))
+    }
+
+    /// Makes the span a part of the client's trace. The context of the message takes precedence, and the span is linked to
+    /// the context of the HTTP request.
+    fn continues(&self, parent: Option<RemoteSpan<'_>>, link: Option<RemoteSpan<'_>>) {
+        let Some(parent) = parent else {
+            return;
         };
-        let parent = meta.traceparent.as_deref().or(in_header);
-        span.record("traceparent", parent.filter(|text| is_traceparent(text)));
-        self.error
-            .store(error.unwrap_or_default(), Ordering::Relaxed);
+        #[cfg(feature = "otel")]
+        if otel::set_parent(&self.span, parent, link) {
+            return;
+        }
+        #[cfg(not(feature = "otel"))]
+        let _ = link;
+        self.span.record("traceparent", parent.traceparent.text());
+    }
+
+    /// Adds the JSON-RPC error with which the server answers the message.
+    #[cold]
+    pub(super) fn failed(&self, code: i32) {
+        self.error.store(code, Ordering::Relaxed);
     }
 
     /// Adds the status of the response.
@@ -123,13 +174,32 @@ impl RequestSpan {
         span.record("http.response.status_code", status);
         let error = self.error.load(Ordering::Relaxed);
         if error != 0 {
+            span.record("rpc.response.status_code", display(error));
             span.record("error.type", display(error));
-        } else if status >= 400 {
+        } else if status >= 500 {
             span.record("error.type", display(status));
         }
         if error != 0 || status >= 500 {
             span.record("otel.status_code", "ERROR");
         }
+    }
+}
+
+impl Drop for RequestSpan<'_> {
+    fn drop(&mut self) {
+        if !self.is_described.load(Ordering::Relaxed) {
+            self.span.record("otel.name", &*self.http_name);
+            self.continues(self.of_headers(), None);
+        }
+    }
+}
+
+impl fmt::Debug for RequestSpan<'_> {
+    /// Leaves out the headers, because they include the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestSpan")
+            .field("span", &self.span)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,24 +210,24 @@ pub(super) fn record_outcome(outcome: &'static str) {
     }
 }
 
-fn is_wanted() -> bool {
-    tracing::span_enabled!(target: TARGET, Level::TRACE)
+/// Adds to the span of the request that the response is a tool result with `isError`.
+pub(super) fn record_tool_error() {
+    if is_wanted() {
+        let span = Span::current();
+        span.record("error.type", "tool_error");
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
-/// Reports whether a text is a `traceparent` of version 00.
-///
-/// Source: W3C Trace Context, section 3.2.
-fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let [version, trace, parent, flags] = parts[..] else {
-        return false;
-    };
-    let is_hex = |text: &str, length| {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        text.len() == length && text.bytes().all(is_digit)
-    };
-    let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
-    version == "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)
+fn is_wanted() -> bool {
+    tracing::span_enabled!(target: SPANS, Level::TRACE)
+}
+
+fn value(header: Header<'_>) -> Option<&str> {
+    match header {
+        Header::Value(value) => Some(value),
+        Header::Absent | Header::Malformed => None,
+    }
 }
 
 /// Returns true if a text has the form of a revision of MCP, such as `2025-11-25`.
@@ -190,6 +260,7 @@ struct StatedParams {
 #[serde(default)]
 struct StatedMeta {
     traceparent: Option<String>,
+    tracestate: Option<String>,
     #[serde(rename = "io.modelcontextprotocol/clientInfo")]
     client: Option<StatedClient>,
 }
@@ -199,7 +270,10 @@ struct StatedClient {
     name: String,
 }
 
-const TARGET: &str = "mcp_auth::spans";
+/// The methods that a span names. Source: OpenTelemetry semantic conventions, "HTTP attributes".
+const HTTP_METHODS: [&str; 10] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
+];
 const MOST_NAME_CHARS: usize = 64;
 
 #[cfg(all(test, feature = "testing"))]

@@ -215,6 +215,8 @@ codes! {
         "the file of `MCP_MATRIX` records the access that was reviewed";
     Error MATRIX_UNREADABLE "matrix-unreadable"
         "without a matrix to compare with, the check cannot find wider access";
+    Error SPANS_NOT_EXPORTED "spans-not-exported"
+        "the collector gets no span, although the environment asks for an export";
     Error CLOCK_WRONG "clock-wrong"
         "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
@@ -262,6 +264,8 @@ codes! {
         "if the name is misspelt, the setting that you meant keeps its default";
     Warning METRICS_NOT_BUILT "metrics-not-built"
         "the server opens no port for metrics";
+    Warning SPAN_SETTING_IGNORED "span-setting-ignored"
+        "spans are exported in another way than the environment says";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
         "the server ignores the variable and logs at level `info`";
 

@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
+use tracing::dispatcher;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
 
 use crate::audit::Recent;
 use crate::http::SPANS;
@@ -14,38 +15,58 @@ use crate::http::SPANS;
 use super::codes;
 use super::environment::Environment;
 use super::finding::{Finding, Findings};
+use super::spans;
 
 use self::recorder::Recorder;
 
 mod recorder;
 
-/// Writes the log to standard error. If the application has already installed a subscriber,
-/// that subscriber stays in place.
-pub(super) fn write_to_stderr(env: &Environment<'_>) {
-    let installed = fmt()
-        .with_env_filter(filter(env))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
-    if installed.is_ok() {
-        log_mistake(env);
-    }
+/// The parts of the server's subscriber beside the log.
+#[derive(Debug, Default)]
+pub(super) struct Beside<'a> {
+    /// True if the last lines of requests are kept, for the explorer.
+    pub(super) keeps_lines: bool,
+    /// The name and the version of the server in exported spans. `None` for a server without spans.
+    pub(super) service: Option<(&'a str, &'a str)>,
 }
 
-/// Writes the log to standard error, and keeps the last lines of requests that the explorer shows. `None` if the
-/// application has already installed a subscriber, which then stays in place.
-pub(super) fn write_to_stderr_and_keep(env: &Environment<'_>) -> Option<Arc<Recent>> {
-    let lines = Arc::new(Recent::new(MOST_LINES));
-    let written = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    // The lines are the lines of the log. Only the explorer's own spans are not in the log.
+/// Writes the log to standard error, and exports spans if the environment asks for that. Returns the kept lines. If the
+/// application has already installed a subscriber, that subscriber stays in place, decides about the spans, and no lines
+/// are kept.
+pub(super) fn subscribe(env: &Environment<'_>, beside: &Beside<'_>) -> Option<Arc<Recent>> {
+    if dispatcher::has_been_set() {
+        return None;
+    }
+    let mut layers = Vec::from_iter(beside.service.and_then(spans::layer));
+    let lines = beside
+        .keeps_lines
+        .then(|| Arc::new(Recent::new(MOST_LINES)));
+    layers.extend(lines.iter().filter_map(|lines| keeping(env, lines)));
+    let installed = if layers.is_empty() {
+        let log = fmt().with_env_filter(filter(env)).with_writer(io::stderr);
+        log.with_ansi(io::stderr().is_terminal()).try_init().is_ok()
+    } else {
+        // Each layer has its own filter, so the filter of the log decides only about the log.
+        let log = fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal());
+        layers.push(log.with_filter(filter(env)).boxed());
+        registry().with(layers).try_init().is_ok()
+    };
+    if installed {
+        log_mistake(env);
+    }
+    lines.filter(|_| installed)
+}
+
+/// A part of the server's subscriber.
+pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Returns a layer that keeps the lines of the log. Only the explorer's own spans are not in the log.
+fn keeping(env: &Environment<'_>, lines: &Arc<Recent>) -> Option<BoxedLayer> {
     let spans = format!("{SPANS}=trace").parse().ok()?;
-    let kept = Recorder::new(Arc::clone(&lines)).with_filter(filter(env).add_directive(spans));
-    let all = registry().with(written.with_filter(filter(env))).with(kept);
-    all.try_init().ok()?;
-    log_mistake(env);
-    Some(lines)
+    let filter = filter(env).add_directive(spans);
+    Some(Recorder::new(Arc::clone(lines)).with_filter(filter).boxed())
 }
 
 fn log_mistake(env: &Environment<'_>) {

@@ -32,6 +32,7 @@ mod satisfiable;
 mod selection;
 mod serve;
 mod setting;
+mod spans;
 mod start;
 #[cfg(feature = "stdio")]
 mod stdio;

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use crate::http::Site;
 use crate::identity::Service;
+#[cfg(feature = "otel")]
+use crate::metrics::SPANS_LOST;
 use crate::metrics::{
     AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family,
     KEY_REFRESHES, KEYS, Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
 };
+#[cfg(feature = "otel")]
+use crate::otel::{LOSSES, started};
 
 /// Lets each scrape read the values of this site. The metrics do not keep the site alive.
 pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
@@ -39,6 +43,12 @@ pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
     of_site(&AUDIT_LOST, "", |site| {
         site.endpoint.audit_log().map_or(0, |audit| audit.lost())
     });
+    #[cfg(feature = "otel")]
+    for reason in LOSSES {
+        metrics.watch(&SPANS_LOST, reason, move || {
+            started().map_or(0, |export| export.lost(reason))
+        });
+    }
     let of_service = |family: &'static Family,
                       (name, service): (&'static str, &Arc<Service>),
                       read: fn(&Service) -> u64| {

@@ -33,6 +33,8 @@ pub(crate) struct Report {
     limits: Vec<String>,
     /// The lines about metrics.
     metrics: Vec<String>,
+    /// The collector to which spans are exported.
+    spans: Vec<String>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
@@ -83,6 +85,7 @@ impl Report {
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
             metrics: Vec::new(),
+            spans: Vec::new(),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -119,6 +122,12 @@ impl Report {
             let line = "everyone who can connect to it reads the names of the tools, and the numbers of calls, denials and refused tokens";
             self.metrics.push(line.to_owned());
         }
+    }
+
+    /// Adds the collector to which spans are exported.
+    #[cfg(feature = "otel")]
+    pub(super) fn exports_spans_to(&mut self, collector: &str) {
+        self.spans.push(format!("to {collector}"));
     }
 
     /// Makes this the report of a stdio server, which has one caller and no URL.
@@ -232,6 +241,7 @@ impl fmt::Display for Report {
             ("enforced", &self.enforced),
             ("limits  ", &self.limits),
             ("metrics ", &self.metrics),
+            ("spans   ", &self.spans),
         ] {
             for (index, line) in lines.iter().enumerate() {
                 let head = if index == 0 { head } else { "        " };

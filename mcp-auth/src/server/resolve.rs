@@ -21,6 +21,7 @@ use super::finding::{Finding, Findings};
 use super::private_url::{check_addresses, plain_http};
 use super::satisfiable::{check_guards, scopeless_sessions};
 use super::setting::Source;
+use super::spans;
 
 /// The reason why a configuration is resolved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,6 +163,9 @@ pub(super) async fn resolve(
     findings.extend(registry.filter(|_| !has_sessions).and_then(questions));
     findings.extend(panics());
     findings.extend(env.unread());
+    if purpose != Purpose::Stdio {
+        findings.extend(spans::mistakes(env));
+    }
     Resolved {
         builder,
         settings,

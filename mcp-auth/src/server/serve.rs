@@ -23,10 +23,11 @@ use super::error::{Error, Result, chain};
 use super::explain;
 use super::finding::Finding;
 use super::gate;
-use super::log;
+use super::log::{self, Beside};
 use super::matrix::AccessMatrix;
 use super::resolve::Purpose;
 use super::setting::Source;
+use super::spans;
 use super::start::{self, Server};
 
 /// A running server. It listens until it is stopped, or until its runtime ends.
@@ -75,6 +76,7 @@ impl RunningServer {
     pub async fn stop(self) {
         stop(&self.server, &self.handle).await;
         close(self.server.audit()).await;
+        spans::flush().await;
     }
 }
 
@@ -120,11 +122,11 @@ impl ServerBuilder {
         let Some(mut builder) = self.unless_printed(env).await? else {
             return Ok(());
         };
-        if may_show_page(cfg!(debug_assertions), &builder, &env) {
-            builder.lines = log::write_to_stderr_and_keep(&env);
-        } else {
-            log::write_to_stderr(&env);
-        }
+        let beside = Beside {
+            keeps_lines: may_show_page(cfg!(debug_assertions), &builder, &env),
+            service: Some((&builder.name, &builder.version)),
+        };
+        builder.lines = log::subscribe(&env, &beside);
         let (listener, server) = builder.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
@@ -132,6 +134,7 @@ impl ServerBuilder {
         let _ = io::stdout().write_all(report.as_bytes());
         let ended = until_stopped(running, &server).await;
         close(server.audit()).await;
+        spans::flush().await;
         Ok(ended?)
     }
 

@@ -12,6 +12,8 @@ use crate::guard::Explanation;
 use crate::http::{ConnectionLimits, Site};
 use crate::identity::{IoRuntime, Revocations};
 use crate::metrics::Metrics;
+#[cfg(feature = "otel")]
+use crate::otel;
 use crate::primitive::Notifier;
 use crate::protocol::{RunningTasks, Transport};
 
@@ -260,8 +262,8 @@ pub(super) async fn build(
     let connections = resolved.settings.connections?;
     let revocations = resolved.policy.revocations.clone();
     #[cfg_attr(
-        not(feature = "metrics"),
-        expect(unused_mut, reason = "only metrics add a line")
+        not(any(feature = "metrics", feature = "otel")),
+        expect(unused_mut, reason = "only metrics and spans add lines")
     )]
     let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
@@ -299,6 +301,12 @@ pub(super) async fn build(
         }
         None => None,
     };
+    #[cfg(feature = "otel")]
+    if let Some(export) = otel::started()
+        && purpose != Purpose::Stdio
+    {
+        report.exports_spans_to(export.collector());
+    }
     Ok(Server {
         site,
         revocations,

@@ -18,7 +18,7 @@ use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result};
 use super::finding::{Finding, Findings};
-use super::log;
+use super::log::{self, Beside};
 use super::report::Report;
 use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
@@ -65,7 +65,8 @@ impl ServerBuilder {
             return Ok(());
         };
         let output = own_stdout()?;
-        log::write_to_stderr(&env);
+        // A server over stdio makes no spans.
+        log::subscribe(&env, &Beside::default());
         let started = Started::of(builder, env).await.map_err(Error::start)?;
         let mut signals = StopSignals::listen()?;
         // A closed standard error does not stop the server.

@@ -6,6 +6,7 @@ use super::environment::{Environment, Variable};
 use super::explain;
 use super::finding::Finding;
 use super::setting::Source;
+use super::spans;
 
 impl Environment<'static> {
     /// The environment of the process. A variable that is not Unicode counts as unset.
@@ -103,7 +104,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 
 /// All variables that the server reads.
 fn read() -> impl Iterator<Item = &'static Variable> {
-    OWN.iter().chain(variables())
+    OWN.iter().chain(spans::VARIABLES).chain(variables())
 }
 
 /// The variables that are not settings of the builder.

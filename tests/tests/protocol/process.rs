@@ -109,14 +109,24 @@ impl Process {
 
     /// Starts the program `served` with this emulator, so it prints no command to try it.
     pub(crate) fn start_on(clerk: &Emulator, environment: &[(&str, &str)]) -> Self {
+        // This is the last of the printed tools.
+        Self::start_program_on(SERVED, clerk, environment, "who_am_i")
+    }
+
+    /// Starts a program with this emulator. Returns when the server has printed its last tool.
+    pub(crate) fn start_program_on(
+        program: &str,
+        clerk: &Emulator,
+        environment: &[(&str, &str)],
+        last_tool: &str,
+    ) -> Self {
         let secret_key = clerk.instance().secret_key();
         let mut environment = environment.to_vec();
         environment.push(("CLERK_FRONTEND_API_URL", clerk.url()));
         environment.push(("CLERK_API_URL", clerk.url()));
         environment.push(("CLERK_SECRET_KEY", secret_key.expose()));
-        let mut process = Self::begin(SERVED, &environment);
-        // This is the last of the printed tools.
-        process.read_until("who_am_i");
+        let mut process = Self::begin(program, &environment);
+        process.read_until(last_tool);
         process
     }
 

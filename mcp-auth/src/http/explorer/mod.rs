@@ -24,10 +24,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tracing::Span;
 
-use crate::audit::{Recent, trace_id};
+use crate::audit::Recent;
 use crate::identity::TokenKind;
 use crate::limits::{Network, Party, Pool};
 use crate::protocol::{Header, Headers, MODERN};
+use crate::traceparent::Traceparent;
 
 use super::bearer;
 use super::body::{Budget, Incoming};
@@ -102,6 +103,10 @@ pub(crate) trait TokenSource: fmt::Debug + Send + Sync {
 /// The token that a person at the explorer wants.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only a local Clerk reads a wish")
+)]
 pub(crate) struct TokenWish {
     pub(crate) user: Option<String>,
     pub(crate) machine: Option<String>,
@@ -215,7 +220,7 @@ impl Explorer {
         let Header::Value(traceparent) = head.headers().header("traceparent") else {
             return None;
         };
-        let trace_id = trace_id(traceparent)?;
+        let trace_id = Traceparent::parse(traceparent)?.trace_id();
         Some(tracing::trace_span!(target: SPANS, "explored", trace_id))
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Audit, trace_id};
+use crate::audit::Audit;
 use crate::primitive::Input;
+use crate::traceparent::Traceparent;
 
 use super::super::RefusedMessage;
 use super::super::audited::Audited;
@@ -74,6 +75,7 @@ fn traceparent(request: &Request<'_>) -> Option<String> {
         .meta()
         .ok()
         .and_then(|meta| meta.traceparent());
+    let trace_id = |text: &str| Some(Traceparent::parse(text)?.trace_id().to_owned());
     if let Some(traceparent) = of_message {
         return trace_id(&traceparent);
     }

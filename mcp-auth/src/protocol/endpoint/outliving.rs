@@ -3,6 +3,8 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use tracing::Span;
+
 use crate::identity::{Caller, NamedBy, Org, UrlOrg};
 use crate::primitive::{Kind, Output, Served};
 
@@ -34,6 +36,8 @@ pub(super) struct OutlivingCall {
     arguments: [u8; 32],
     is_retry: bool,
     route: AskingRoute,
+    /// The span of the request.
+    span: Span,
 }
 
 impl OutlivingCall {
@@ -57,6 +61,7 @@ impl OutlivingCall {
             arguments: end.arguments.digest(),
             is_retry: end.is_retry,
             route: end.route,
+            span: Span::current(),
         }
     }
 
@@ -103,7 +108,8 @@ impl OutlivingCall {
             route: self.route,
             has_head: false,
         };
-        self.endpoint.conclude(reply_to, end, outcome)
+        self.span
+            .in_scope(|| self.endpoint.conclude(reply_to, end, outcome))
     }
 }
 

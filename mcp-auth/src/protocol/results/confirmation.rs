@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Response;
 use super::super::era::Era;
-use super::{IS_ERROR, Results, content, escaped};
+use super::{Results, content, escaped, is_error};
 
 /// The data for programs.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ impl Results {
         let meta = [(CONFIRMATION, Confirmation { question, code })];
         self.call(id, escaped(text.len()) + 256, |body| {
             content(body, &[&text]);
-            body.extend_from_slice(IS_ERROR);
+            is_error(body);
             self.end(body, era, meta);
         })
     }

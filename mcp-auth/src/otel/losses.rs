@@ -1,0 +1,75 @@
+//! Counts the spans that were not exported, and logs their number at most once a minute.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use opentelemetry_sdk::error::OTelSdkError;
+
+use crate::identity::LogThrottle;
+
+/// The numbers of lost spans, by reason.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    /// Spans for which the queue had no room.
+    pub(super) queue_full: AtomicU64,
+    /// Spans in requests that the collector did not answer with success.
+    pub(super) export_failed: AtomicU64,
+    /// Spans that the collector received and did not accept.
+    pub(super) rejected: Arc<AtomicU64>,
+    /// The number of lost spans in the log lines so far.
+    logged: AtomicU64,
+    throttle: LogThrottle,
+    began: Instant,
+}
+
+impl Losses {
+    pub(super) fn new() -> Self {
+        Self {
+            queue_full: AtomicU64::new(0),
+            export_failed: AtomicU64::new(0),
+            rejected: Arc::default(),
+            logged: AtomicU64::new(0),
+            throttle: LogThrottle::default(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Returns the numbers, with the names of their reasons in metrics.
+    pub(crate) fn by_reason(&self) -> [(&'static str, u64); 3] {
+        let [export_failed, queue_full, rejected] = LOSSES;
+        [
+            (export_failed, self.export_failed.load(Ordering::Relaxed)),
+            (queue_full, self.queue_full.load(Ordering::Relaxed)),
+            (rejected, self.rejected.load(Ordering::Relaxed)),
+        ]
+    }
+
+    /// Logs the spans that were lost since the last line, if a line is due. Only the thread of the exporter calls this
+    /// method, because a log line must not begin while a span ends.
+    pub(super) fn log(&self, error: Option<&OTelSdkError>) {
+        let by_reason = self.by_reason();
+        let total: u64 = by_reason.iter().map(|(_, spans)| spans).sum();
+        if total == self.logged.load(Ordering::Relaxed)
+            || !self.throttle.is_due(self.began.elapsed())
+        {
+            return;
+        }
+        let spans = total.saturating_sub(self.logged.swap(total, Ordering::Relaxed));
+        let [(_, export_failed), (_, queue_full), (_, rejected)] = by_reason;
+        tracing::warn!(
+            target: "mcp_auth",
+            spans,
+            export_failed,
+            queue_full,
+            rejected,
+            // The exporter leaves URLs, headers and responses out of its errors.
+            error = error.map(tracing::field::display),
+            fact = "spans_lost",
+            "spans were not exported"
+        );
+    }
+}
+
+/// The reasons for which a span is lost.
+pub(crate) const LOSSES: [&str; 3] = ["export_failed", "queue_full", "rejected"];
