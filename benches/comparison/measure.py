@@ -99,7 +99,10 @@ class Bench:
 
     def start(self, server: Server, scenario: Scenario) -> Process:
         """Starts a server with the settings of the scenario."""
-        environment = self.environment | server.environment | {"PORT": str(self.port)}
+        own = {name: value.format(folder=self.folder) for name, value in server.environment.items()}
+        environment = self.environment | own | {"PORT": str(self.port)}
+        # An audit log grows by 30 MB a second.
+        (self.folder / "audit.jsonl").unlink(missing_ok=True)
         if scenario.tools:
             environment["TOOLS"] = str(scenario.tools)
         if server.name == "limit":

@@ -1,6 +1,7 @@
 """The compared programs: how they are built, and their size."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ class Server:
     # The dependencies of `benches` that the binary uses.
     uses: tuple[str, ...]
     feature: str | None = None
+    # The name of the program's copy, if the feature changes a program that is also built without it.
+    copy: str | None = None
+    # `{folder}` stands for the folder of the run.
     environment: dict[str, str] = field(default_factory=dict)
     # Whether the server sends the bytes of `subject` in every scenario.
     same_bytes: bool = True
@@ -26,11 +30,18 @@ RMCP = (
     "rmcp", "axum", "aws-lc-rs", "jsonwebtoken", "quick_cache", "reqwest", "schemars", "serde", "serde_json",
     "tokio",
 )
+# Everything that watches a server.
+OPERATED = {
+    "MCP_AUDIT": "{folder}/audit.jsonl",
+    "MCP_METRICS": "127.0.0.1:0",
+    "RUST_LOG": "info,actix_server=warn,mcp_auth::spans=trace",
+}
 SERVERS = [
     Server("limit", "limit", ("actix-web",)),
     Server("subject", "subject", ("actix-web", "mcp-auth")),
+    Server("operated", "subject", ("actix-web", "mcp-auth"), "metrics", "operated", OPERATED),
     Server("rmcp", "rmcp", RMCP, "rmcp", same_bytes=False),
-    Server("rmcp cached", "rmcp", RMCP, "rmcp", {"RMCP_TOKEN_CACHE": "1"}, same_bytes=False),
+    Server("rmcp cached", "rmcp", RMCP, "rmcp", environment={"RMCP_TOKEN_CACHE": "1"}, same_bytes=False),
 ]
 
 
@@ -44,14 +55,18 @@ class Binaries:
 
     def path(self, server: Server) -> Path:
         """The path of a server's program."""
-        return self.target / "release" / server.binary
+        return self.target / "release" / (server.copy or server.binary)
 
     def build(self):
         """Builds each server in a separate invocation, so that it gets only its own features."""
         cargo("build", "--package", "clerk-emulator")
-        for binary, feature in dict.fromkeys((each.binary, each.feature) for each in self.servers):
+        # The copies come first, so that the program without the feature remains.
+        servers = sorted(self.servers, key=lambda server: server.copy is None)
+        for binary, feature, copy in dict.fromkeys((each.binary, each.feature, each.copy) for each in servers):
             features = ["--features", feature] if feature else []
             cargo("build", "--release", "--package", "benches", "--bin", binary, *features)
+            if copy:
+                shutil.copy2(self.target / "release" / binary, self.target / "release" / copy)
 
     def check(self):
         """Fails if a program does not exist."""

@@ -1,13 +1,14 @@
 """A good caller in a separate process: one call after the other, ten calls over each connection.
 
-usage: caller.py PORT ADDRESS
+usage: caller.py PORT ADDRESS [CERTIFICATE]
 
-The first line of the input is the token. The lines `pause` and `go on` pause and resume the calls. At the end of
+With a certificate, the connections are TLS. The first line of the input is the token. The lines `pause` and `go on` pause and resume the calls. At the end of
 the input the program prints its figures as JSON.
 """
 
 import http.client
 import json
+import ssl
 import sys
 import threading
 import time
@@ -21,9 +22,9 @@ CALL = json.dumps(
 
 
 def main():
-    port, address = int(sys.argv[1]), sys.argv[2]
+    port, address, *certificate = sys.argv[1:]
     token = sys.stdin.readline().strip()
-    caller = Caller(port, address, token)
+    caller = Caller(int(port), address, token, *certificate)
     going, ended = threading.Event(), threading.Event()
     going.set()
 
@@ -40,8 +41,9 @@ def main():
 
 
 class Caller:
-    def __init__(self, port: int, address: str, token: str):
+    def __init__(self, port: int, address: str, token: str, certificate: str | None = None):
         self.port, self.address = port, address
+        self.tls = ssl.create_default_context(cafile=certificate) if certificate else None
         self.headers = {
             "Accept": "application/json, text/event-stream",
             "Authorization": f"Bearer {token}",
@@ -74,8 +76,11 @@ class Caller:
                 return self.ask_once()
             except (ConnectionError, http.client.RemoteDisconnected):
                 self.again += 1
-        source = (self.address, 0)
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5, source_address=source)
+        settings = {"timeout": 5, "source_address": (self.address, 0)}
+        if self.tls:
+            self.connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, **settings)
+        else:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, **settings)
         return self.ask_once()
 
     def ask_once(self):

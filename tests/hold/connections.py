@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import socket
+import ssl
 import time
 
 from programs import Failure
@@ -34,8 +35,8 @@ def post(field, body: bytes, token: str, *lines, length=None, target="/mcp") -> 
     )
 
 
-async def connect(port, source, receive=None):
-    """Connects from this address; `None` if the connection is refused."""
+async def connect(port, source, receive=None, tls=None):
+    """Connects from this address; `None` if the connection is refused. With a context, the connection is TLS."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
@@ -46,23 +47,35 @@ async def connect(port, source, receive=None):
     try:
         sock.bind((source, 0))
         await asyncio.wait_for(loop.sock_connect(sock, ("127.0.0.1", port)), 5)
+        if tls:
+            sock = tls.wrap_socket(sock, server_hostname="127.0.0.1", do_handshake_on_connect=False)
+            await asyncio.wait_for(shake_hands(sock), 5)
         return sock
     except (OSError, TimeoutError):
         sock.close()
         return None
 
 
+async def shake_hands(sock):
+    while True:
+        try:
+            return sock.do_handshake()
+        except ssl.SSLWantReadError:
+            await readable(sock)
+        except ssl.SSLWantWriteError:
+            await writable(sock)
+
+
 async def exchange(field, request: bytes, source="127.0.0.2", port=None):
     """Sends a request. Returns the status and the body; the status is `None` if the connection is cut."""
-    loop = asyncio.get_running_loop()
-    sock = await connect(port or field.server.port, source)
+    sock = await connect(port or field.server.port, source, tls=field.tls)
     if sock is None:
         return None, b""
     answer = b""
     try:
-        await asyncio.wait_for(loop.sock_sendall(sock, request), 10)
+        await asyncio.wait_for(send_all(sock, request), 10)
         while not is_whole(answer):
-            part = await asyncio.wait_for(loop.sock_recv(sock, 65536), 15)
+            part = await asyncio.wait_for(receive(sock), 15)
             if not part:
                 break
             answer += part
@@ -72,6 +85,42 @@ async def exchange(field, request: bytes, source="127.0.0.2", port=None):
         sock.close()
     top, _, body = answer.partition(b"\r\n\r\n")
     return (int(top.split()[1]), body) if top else (None, b"")
+
+
+async def send_all(sock, text):
+    while text:
+        sent = write(sock, text)
+        if sent is None:
+            raise ConnectionError
+        text = text[sent:]
+        if not sent:
+            await writable(sock)
+
+
+async def receive(sock):
+    """The next bytes; none if the connection is closed."""
+    while (part := read(sock, 65536)) == b"":
+        await readable(sock)
+    return part
+
+
+async def readable(sock):
+    loop = asyncio.get_running_loop()
+    await event(sock, loop.add_reader, loop.remove_reader)
+
+
+async def writable(sock):
+    loop = asyncio.get_running_loop()
+    await event(sock, loop.add_writer, loop.remove_writer)
+
+
+async def event(sock, add, remove):
+    happened = asyncio.get_running_loop().create_future()
+    add(sock, lambda: happened.done() or happened.set_result(None))
+    try:
+        await happened
+    finally:
+        remove(sock)
 
 
 def is_whole(answer: bytes) -> bool:
@@ -97,7 +146,7 @@ class Crowd:
 
         async def one(number):
             async with gate:
-                sock = await connect(field.server.port, sources[number % len(sources)], receive)
+                sock = await connect(field.server.port, sources[number % len(sources)], receive, field.tls)
             if sock and first:
                 write(sock, first)
             return sock
@@ -177,7 +226,7 @@ def write(sock, text):
     """The number of bytes that the socket took; `None` if the connection is closed."""
     try:
         return sock.send(text)
-    except BlockingIOError:
+    except BLOCKED:
         return 0
     except OSError:
         return None
@@ -187,7 +236,7 @@ def read(sock, count):
     """The received bytes; `None` if the connection is closed."""
     try:
         return sock.recv(count) or None
-    except BlockingIOError:
+    except BLOCKED:
         return b""
     except OSError:
         return None
@@ -203,5 +252,6 @@ def is_closed(sock) -> bool:
     return is_over
 
 
+BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 IP_BIND_ADDRESS_NO_PORT = 24
 TCP_ESTABLISHED = 1

@@ -2,6 +2,8 @@
 
 import json
 import os
+import ssl
+import subprocess
 import sys
 import urllib.parse
 import urllib.request
@@ -11,7 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benches"))
 
 from comparison.processes import Failure, LocalClerk, Process, free_port
 
-__all__ = ["Clerk", "Failure", "Nginx", "Server", "free_port"]
+__all__ = ["Certificate", "Clerk", "Failure", "Nginx", "Server", "free_port"]
 
 
 class Clerk(LocalClerk):
@@ -67,13 +69,32 @@ class Server(Process):
         return len(os.listdir(f"/proc/{self.child.pid}/fd"))
 
 
-class Nginx(Process):
-    """A reverse proxy that adds `X-Forwarded-For` to each request."""
+class Certificate:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
 
-    def __init__(self, folder: Path, port: int, upstream: int):
+    def __init__(self, folder: Path):
+        self.chain, self.key = folder / "chain.pem", folder / "key.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+        subprocess.run([*command, "-keyout", self.key, "-out", self.chain], check=True, capture_output=True)
+        self.environment = {"MCP_TLS_CERT": str(self.chain), "MCP_TLS_KEY": str(self.key)}
+
+    def context(self) -> ssl.SSLContext:
+        """The settings of a client that trusts the certificate."""
+        return ssl.create_default_context(cafile=str(self.chain))
+
+
+class Nginx(Process):
+    """A reverse proxy that adds `X-Forwarded-For` to each request. With a certificate, it has TLS on both sides."""
+
+    def __init__(self, folder: Path, port: int, upstream: int, certificate: Certificate | None = None):
         paths = "".join(
             f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
+        scheme, listen, trust = "http", str(port), ""
+        if certificate:
+            scheme, listen = "https", f"{port} ssl"
+            trust = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
         (folder / "nginx.conf").write_text(
             f"""
             daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
@@ -82,9 +103,9 @@ class Nginx(Process):
                 access_log off; {paths}
                 upstream server {{ server 127.0.0.1:{upstream}; keepalive 16; }}
                 server {{
-                    listen 127.0.0.1:{port};
+                    listen 127.0.0.1:{listen}; {trust}
                     location / {{
-                        proxy_pass http://server; proxy_http_version 1.1;
+                        proxy_pass {scheme}://server; proxy_http_version 1.1;
                         proxy_set_header Connection "";
                         proxy_set_header Host $http_host;
                         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

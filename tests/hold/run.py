@@ -4,6 +4,9 @@ good caller is served during the attack. Prints a table.
 
 usage: run.py BINARIES [NAME…]
 
+`HOLD_WITH=all` switches on what an operator can switch on: metrics, probes, an audit log, spans and revocations.
+`HOLD_WITH=tls` attacks over TLS, and `HOLD_WITH=all,tls` does both.
+
 `HOLD_SECONDS` is the duration of each of the three `long` attacks, for example 600. Without it these attacks hold
 each connection once, until the server closes it.
 """
@@ -17,12 +20,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 from attacks import ATTACKS
-from programs import Clerk, Failure, Nginx, Server, free_port
+from operated import Operator
+from programs import Certificate, Clerk, Failure, Nginx, Server, free_port
 
 
+# The words of `HOLD_WITH`.
+WITH = set(filter(None, os.environ.get("HOLD_WITH", "").split(",")))
 # The maximal p99 of good calls during an attack. It is high, because the attackers use the CPU of the same machine.
 SLOWEST_MS = 1000
 
@@ -30,8 +37,9 @@ SLOWEST_MS = 1000
 class Field:
     """A server under attack, and its measurements."""
 
-    def __init__(self, server, clerk, token, public, proxy, seconds):
-        self.server, self.clerk, self.token = server, clerk, token
+    def __init__(self, server, clerk, operator, certificate, token, public, proxy, seconds):
+        self.server, self.clerk, self.operator, self.token = server, clerk, operator, token
+        self.certificate, self.tls = certificate, certificate and certificate.context()
         self.public, self.proxy, self.seconds = public, proxy, seconds
         self.notes, self.crowds = [], []
 
@@ -55,14 +63,18 @@ class Field:
 class Caller:
     """The good caller, which has its own address."""
 
-    def __init__(self, port, token):
+    def __init__(self, field):
+        command = [sys.executable, Path(__file__).with_name("caller.py")]
+        command += [str(field.proxy or field.server.port), "127.9.9.9"]
+        if field.certificate:
+            command.append(field.certificate.chain)
         self.child = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("caller.py"), str(port), "127.9.9.9"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.tell(token)
+        self.tell(field.token)
 
     def tell(self, line):
         self.child.stdin.write(line + "\n")
@@ -85,11 +97,18 @@ async def one(function, settings, binaries, clerk, folder):
     public = free_port() if settings["proxied"] else None
     environment = {}
     if public:
-        environment = {"MCP_URL": f"http://127.0.0.1:{public}/mcp", "MCP_TRUSTED_PROXIES": "127.0.0.1"}
+        scheme = "https" if "tls" in WITH else "http"
+        environment = {"MCP_URL": f"{scheme}://127.0.0.1:{public}/mcp", "MCP_TRUSTED_PROXIES": "127.0.0.1"}
+    operator = Operator(folder) if "all" in WITH else None
+    if operator:
+        environment |= operator.environment
+    certificate = Certificate(folder) if "tls" in WITH else None
+    if certificate:
+        environment |= certificate.environment
     seconds = float(os.environ.get("HOLD_SECONDS", 0)) if settings.get("long") else 0
     with Server(binaries / "documents", clerk, folder, settings["descriptors"], **environment) as server:
-        field = Field(server, clerk, token, public or server.port, public, seconds)
-        proxy = Nginx(folder, public, server.port) if public else None
+        field = Field(server, clerk, operator, certificate, token, public or server.port, public, seconds)
+        proxy = Nginx(folder, public, server.port, certificate) if public else None
         try:
             return await measured(function, settings, field)
         finally:
@@ -102,13 +121,14 @@ async def one(function, settings, binaries, clerk, folder):
 async def measured(function, settings, field):
     idle = await good_alone(field)
     before = field.server.resident(), field.server.descriptors()
-    field.caller = Caller(field.proxy or field.server.port, field.token)
+    field.caller = Caller(field)
     await asyncio.sleep(0.5)
     peak = list(before)
     watching = asyncio.create_task(watch(field.server, peak))
     problems, begin = [], time.monotonic()
     try:
-        await function(field)
+        with field.operator.watching(field) if field.operator else nullcontext():
+            await function(field)
     except (Failure, OSError, ValueError, KeyError) as failure:
         problems.append(f"{type(failure).__name__}: {failure}")
     took = time.monotonic() - begin
@@ -118,6 +138,8 @@ async def measured(function, settings, field):
         crowd.close()
     await asyncio.sleep(2)
     after = field.server.resident(), field.server.descriptors()
+    if field.operator:
+        problems += await field.operator.problems(field)
     if peak[0] - before[0] > settings["grows"]:
         problems.append(f"resident memory grew by {peak[0] - before[0]:.0f} MiB, of {settings['grows']} allowed")
     if after[1] > before[1] + settings["keeps"]:
@@ -142,7 +164,7 @@ async def measured(function, settings, field):
 
 async def good_alone(field):
     """The p99 of a good caller without attackers. These calls also warm the server up."""
-    caller = Caller(field.proxy or field.server.port, field.token)
+    caller = Caller(field)
     await asyncio.sleep(1.5)
     good = caller.end()
     if good["failures"]:
@@ -162,6 +184,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most < 6000:
         print(f"6000 descriptors are needed, and the limit is {most}: ulimit -Hn", file=sys.stderr)
+        return 1
+    if unknown := WITH - {"all", "tls"}:
+        print(f"HOLD_WITH has {', '.join(unknown)}; there are all and tls", file=sys.stderr)
         return 1
     known = {function.__name__ for function, _ in ATTACKS}
     if unknown := set(names) - known:

@@ -63,6 +63,8 @@ struct Shared {
     lost_log: LogThrottle,
     failure_log: LogThrottle,
     is_closed: AtomicBool,
+    /// True while the thread waits for more records.
+    is_gathering: AtomicBool,
     /// The time at which the thread stops trying.
     deadline: OnceLock<Instant>,
     /// The function that the thread calls once a second.
@@ -91,6 +93,7 @@ impl Writer {
             lost_log: LogThrottle::default(),
             failure_log: LogThrottle::default(),
             is_closed: AtomicBool::new(false),
+            is_gathering: AtomicBool::new(false),
             deadline: OnceLock::new(),
             tick: OnceLock::new(),
         });
@@ -142,6 +145,9 @@ impl Writer {
         });
         if !sent {
             self.shared.lose_one();
+        }
+        if self.shared.is_half_full() && self.shared.is_gathering.swap(false, Ordering::AcqRel) {
+            self.thread.unpark();
         }
     }
 
@@ -202,6 +208,20 @@ impl Shared {
         }
     }
 
+    fn is_half_full(&self) -> bool {
+        self.places.available_permits().saturating_mul(2) <= self.capacity
+    }
+
+    /// Waits for more records, so that the thread does not wake up for each record. Returns at once if the queue is half
+    /// full, or if the server is closing.
+    fn gather(&self) {
+        self.is_gathering.store(true, Ordering::Release);
+        if !self.is_half_full() && !self.is_closed.load(Ordering::Acquire) {
+            thread::park_timeout(GATHER);
+        }
+        self.is_gathering.store(false, Ordering::Release);
+    }
+
     /// Repeats an operation of the sink until the operation succeeds. Returns false if the server is closing and the time is
     /// over.
     fn insist(&self, mut operation: impl FnMut() -> io::Result<()>) -> bool {
@@ -237,6 +257,7 @@ impl Work {
     fn run(mut self) {
         let mut last_tick = Instant::now();
         let mut is_open = true;
+        let mut is_behind = false;
         while is_open {
             let mut batch = Vec::new();
             let mut next = match self.messages.recv_timeout(TICK) {
@@ -244,6 +265,9 @@ impl Work {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
             };
+            if matches!(next, Some(Message::Write(_))) && !is_behind {
+                self.shared.gather();
+            }
             while let Some(message) = next {
                 match message {
                     Message::Write(queued) => batch.push(queued),
@@ -253,6 +277,7 @@ impl Work {
                     .then(|| self.messages.try_recv().ok())
                     .flatten();
             }
+            is_behind = batch.len() == BATCH;
             self.write(&batch);
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();
@@ -296,6 +321,8 @@ impl Work {
 
 /// The largest number of records between two flushes.
 const BATCH: usize = 256;
+/// The time for which the thread waits for more records after the first record.
+const GATHER: Duration = Duration::from_millis(10);
 /// The longest time between two flushes.
 const TICK: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

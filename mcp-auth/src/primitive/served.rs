@@ -1,7 +1,7 @@
 //! A served primitive: its declaration, and the data that the server computes from it at start-up.
 
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,6 +69,8 @@ pub(crate) struct Served {
     /// The parts of the arguments' schema that some clients reject.
     unsupported: Vec<Unsupported>,
     meter: CallMeter,
+    /// The text of the access rule, which is written when the first log line or audit record needs it.
+    access_text: OnceLock<String>,
 }
 
 impl Served {
@@ -216,6 +218,7 @@ impl Served {
             requires_arguments,
             takes_code,
             schemes,
+            access_text: OnceLock::new(),
         })
     }
 
@@ -309,6 +312,12 @@ impl Served {
             confirms: self.confirms(),
             takes_code: self.takes_code,
         }
+    }
+
+    /// Returns the text of the access rule.
+    pub(crate) fn access_text(&self) -> &str {
+        let write = || self.access_rule().to_string();
+        self.access_text.get_or_init(write)
     }
 
     pub(crate) fn location(&self) -> &'static Location<'static> {

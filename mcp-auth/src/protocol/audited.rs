@@ -57,7 +57,7 @@ pub(super) fn record(
         guard: decision
             .about
             .served()
-            .map(|served| served.access_rule().to_string()),
+            .map(|served| served.access_text().to_owned()),
         requirement: decision.cause.denied.map(requirement),
         reason: decision.cause.reason.map(str::to_owned),
         subject: who.as_ref().and_then(|who| text(who.subject)),

@@ -291,7 +291,7 @@ impl Decisions {
             tool,
             prompt,
             resource,
-            policy = served.access_rule().to_string(),
+            policy = served.access_text(),
             subject,
             actor,
             client,

@@ -57,7 +57,7 @@ where
             && let Ok(runtime) = Handle::try_current()
         {
             // The request is dropped within its span.
-            runtime.spawn(work.with_current_subscriber());
+            runtime.spawn(work.in_current_span().with_current_subscriber());
         }
     }
 }

@@ -16,7 +16,7 @@ impl<'a> CountedRequest<'a> {
         Self {
             metrics,
             message,
-            outcome: "ok",
+            outcome: "cancelled",
         }
     }
 }
