@@ -35,8 +35,9 @@ use self::counts::CallCounts;
 use self::recorder::{Recorder, Watched};
 
 pub(crate) use self::families::{
-    BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family,
-    KEY_REFRESHES, KEYS, READY, SESSIONS, SUBSCRIPTIONS, TASKS, method,
+    BUDGET_SPENT, CALLS_IN_FLIGHT, CERTIFICATE_EXPIRES, CERTIFICATE_RELOADS, CIRCUIT_OPEN,
+    CIRCUIT_OPENINGS, CONNECTIONS, Family, KEY_REFRESHES, KEYS, READY, SESSIONS, SUBSCRIPTIONS,
+    TASKS, method,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::recorder::Build;
