@@ -4,7 +4,7 @@
 //!   [`questions`], [`notifications`], [`tasks`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
-//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`sessions`], [`stdio`], [`audit`], [`revocation`],
+//! - Operate: [`speed`], [`operate`], [`security`], [`connections`], [`tls`], [`sessions`], [`stdio`], [`audit`], [`revocation`],
 //!   [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
@@ -46,6 +46,7 @@ pages! {
     operate: "operate.md",
     security: "security.md",
     connections: "connections.md",
+    tls: "tls.md",
     sessions: "sessions.md",
     stdio: "stdio.md",
     audit: "audit.md",

@@ -10,6 +10,7 @@
 //! | `otel` | the export of spans over OTLP, with the variables `OTEL_…` of OpenTelemetry, as [Operate][operate] shows; the module [`otel`]; adds the crates of OpenTelemetry |
 //! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
+//! | `tls` | `MCP_TLS_CERT`, `MCP_TLS_KEY` and [`ServerBuilder::tls`]: https in the process, as [TLS][tls] shows; adds the crates `rustls` and `tokio-rustls`, which the HTTP client for Clerk already uses |
 //!
 //! All features are off by default. A feature adds items and changes no authorization check. `emulator` and `testing`
 //! each add the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on
@@ -98,6 +99,7 @@ mod stdio;
 pub mod testing;
 mod tools;
 mod traceparent;
+mod watched_file;
 
 /// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]

@@ -59,15 +59,20 @@ impl Canonical {
         self.url.host_str().filter(|_| is_plain)
     }
 
-    /// Returns a URL on loopback, for a server that has no other URL.
-    pub(crate) fn loopback(host: &str, port: u16, path: &str) -> Result<Self, CanonicalError> {
+    /// Returns a URL on loopback, for a server that has no other URL. `scheme` is `http` or `https`.
+    pub(crate) fn loopback(
+        scheme: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<Self, CanonicalError> {
         let host = host.trim_matches(['[', ']']);
         let host = if host.contains(':') {
             format!("[{host}]")
         } else {
             host.to_owned()
         };
-        Self::parse(&format!("http://{host}:{port}"), path)
+        Self::parse(&format!("{scheme}://{host}:{port}"), path)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -97,6 +102,18 @@ impl Canonical {
     pub(crate) fn host(&self) -> AllowedHost {
         let name = self.url.host_str().unwrap_or_default();
         AllowedHost::new(name.to_owned(), self.url.port())
+    }
+
+    /// Returns the name or the address of the host. An IPv6 address has no brackets.
+    #[cfg(feature = "tls")]
+    pub(crate) fn host_name(&self) -> &str {
+        let host = self.url.host_str().unwrap_or_default();
+        host.trim_matches(['[', ']'])
+    }
+
+    /// Returns true if the scheme is `https`.
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     /// Returns true if the host is on loopback.
@@ -202,7 +219,7 @@ mod tests {
 
     #[test]
     fn on_loopback_three_names_are_one() {
-        let canonical = Canonical::loopback("127.0.0.1", 3000, "/mcp").unwrap();
+        let canonical = Canonical::loopback("http", "127.0.0.1", 3000, "/mcp").unwrap();
         assert_eq!(
             canonical.audiences(),
             [
@@ -211,8 +228,8 @@ mod tests {
                 "http://[::1]:3000/mcp"
             ]
         );
-        let bound = Canonical::loopback("::1", 3000, "/mcp").unwrap();
-        assert_eq!(bound.as_str(), "http://[::1]:3000/mcp");
+        let bound = Canonical::loopback("https", "::1", 3000, "/mcp").unwrap();
+        assert_eq!(bound.as_str(), "https://[::1]:3000/mcp");
         let public = Canonical::parse("https://mcp.example.com", "/mcp").unwrap();
         assert_eq!(public.audiences(), ["https://mcp.example.com/mcp"]);
         assert_eq!(public.authority(), "mcp.example.com");

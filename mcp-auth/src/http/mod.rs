@@ -29,6 +29,8 @@ mod page;
 mod refusal;
 mod session;
 mod site;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub(crate) use self::canonical::Canonical;
 pub(crate) use self::connection::{
@@ -45,3 +47,5 @@ pub(crate) use self::listed::{AllowedHost, BadEntry, origin};
 pub(crate) use self::monitor::answer as answer_monitor;
 pub(crate) use self::page::{Local, Overview};
 pub(crate) use self::site::{Site, SiteConfig};
+#[cfg(feature = "tls")]
+pub(crate) use self::tls::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};

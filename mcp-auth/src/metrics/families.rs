@@ -92,6 +92,10 @@ families! {
         "Tasks that run in this process";
     Gauge CONNECTIONS "mcp_auth_connections" [] None
         "Open connections";
+    Gauge CERTIFICATE_EXPIRES "mcp_auth_certificate_expires" [] Seconds
+        "The time at which the certificate of the server expires, in seconds since 1970; 0 without TLS";
+    Counter CERTIFICATE_RELOADS "mcp_auth_certificate_reloads" ["result"] None
+        "How often the files of the certificate changed, by whether the new certificate could be used";
     Counter RECEIVED "mcp_auth_received" [] Bytes
         "Bytes that connections received, with heads and without TLS";
     Counter SENT "mcp_auth_sent" [] Bytes

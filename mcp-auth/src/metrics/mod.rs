@@ -37,8 +37,9 @@ use self::recorder::{Recorder, Watched};
 #[cfg(feature = "otel")]
 pub(crate) use self::families::SPANS_LOST;
 pub(crate) use self::families::{
-    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family,
-    KEY_REFRESHES, KEYS, READY, SESSIONS, SUBSCRIPTIONS, TASKS, method,
+    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CERTIFICATE_EXPIRES, CERTIFICATE_RELOADS,
+    CIRCUIT_OPEN, CIRCUIT_OPENINGS, CONNECTIONS, Family, KEY_REFRESHES, KEYS, READY, SESSIONS,
+    SUBSCRIPTIONS, TASKS, method,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::recorder::Build;

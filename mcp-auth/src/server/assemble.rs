@@ -244,7 +244,11 @@ pub(super) fn may_show_page(
     env: &Environment<'_>,
 ) -> bool {
     let address = builder.serving.address(env);
-    let canonical = address.and_then(|address| builder.serving.canonical(env, &address));
+    let canonical = address.and_then(|address| {
+        builder
+            .serving
+            .canonical(env, &address, builder.tls.is_on(env))
+    });
     let local_clerk = LocalClerkChoice::of(builder, env);
     canonical.is_ok_and(|canonical| is_development(debug_build, local_clerk.runs, &canonical))
 }

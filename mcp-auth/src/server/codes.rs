@@ -124,6 +124,20 @@ codes! {
         "access tokens would cross the network unencrypted, and `dangerous_http_url` permits that only in a private network";
     Fatal URL_PUBLIC "http-url-public"
         "access tokens would cross the network unencrypted, and `dangerous_http_url` permits that only in a private network";
+    Fatal HTTP_URL_WITH_TLS "http-url-with-tls"
+        "clients would send requests in plain http to a server that answers only https";
+    Fatal TLS_NOT_BUILT "tls-not-built"
+        "the server would answer in plain http, and access tokens would cross the network unencrypted";
+    Fatal TLS_INCOMPLETE "tls-incomplete"
+        "the server needs both the certificate and its private key to answer https";
+    Fatal TLS_CERTIFICATE_UNUSABLE "tls-certificate-unusable"
+        "no client could connect";
+    Fatal TLS_KEY_UNUSABLE "tls-key-unusable"
+        "no client could connect";
+    Fatal TLS_KEY_MISMATCH "tls-key-mismatch"
+        "no client could connect";
+    Fatal TLS_WATCH_FAILED "tls-watch-failed"
+        "the server would keep the certificate until it expires";
     Fatal SETTING_INVALID "setting-invalid"
         "the server does not replace an invalid value with a default";
     Fatal AUDIENCE_OPEN "audience-open"
@@ -254,6 +268,12 @@ codes! {
         "clients send requests to the path of the URL, but the endpoint has another path";
     Warning HTTP_URL "http-url"
         "access tokens cross the network unencrypted, so anyone who reads the traffic can call the server as its users";
+    Warning CERTIFICATE_EXPIRED "certificate-expired"
+        "clients refuse to connect";
+    Warning CERTIFICATE_EXPIRING "certificate-expiring"
+        "clients refuse to connect when the certificate has expired; the server reads a renewed certificate without a restart";
+    Warning CERTIFICATE_OF_OTHER_HOST "certificate-of-other-host"
+        "clients that call the canonical URL refuse to connect";
     Warning SESSIONS_WITHOUT_SCOPES "sessions-without-scopes"
         "the server accepts session tokens, but callers with a session token can call only public tools";
     Warning SCHEMA_UNSUPPORTED "schema-unsupported"

@@ -173,6 +173,12 @@ impl Findings {
         self.passed.push(what.into());
     }
 
+    /// Returns the number of findings.
+    #[cfg(feature = "tls")]
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
     /// If the result is an error, adds its finding. Returns the result.
     pub(super) fn note<T>(&mut self, result: Result<T, Finding>) -> Result<T, Finding> {
         result.inspect_err(|finding| self.push(finding.clone()))

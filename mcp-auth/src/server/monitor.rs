@@ -81,5 +81,7 @@ fn limits() -> ConnectionLimits {
         age: Duration::from_secs(60 * 60),
         workers: 1,
         metrics: Metrics::default(),
+        #[cfg(feature = "tls")]
+        certificates: None,
     }
 }

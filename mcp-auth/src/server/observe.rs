@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
+use crate::http::Certificates;
 use crate::http::Site;
 use crate::identity::Service;
 #[cfg(feature = "otel")]
 use crate::metrics::SPANS_LOST;
 use crate::metrics::{
-    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family,
-    KEY_REFRESHES, KEYS, Metrics, READY, SESSIONS, SUBSCRIPTIONS, TASKS,
+    AUDIT_LOST, BUDGET_SPENT, CALLS_IN_FLIGHT, CERTIFICATE_EXPIRES, CERTIFICATE_RELOADS,
+    CIRCUIT_OPEN, CIRCUIT_OPENINGS, Family, KEY_REFRESHES, KEYS, Metrics, READY, SESSIONS,
+    SUBSCRIPTIONS, TASKS,
 };
 #[cfg(feature = "otel")]
 use crate::otel::{LOSSES, started};
@@ -64,4 +67,30 @@ pub(super) fn observe(metrics: &Metrics, site: &Arc<Site>) {
         of_service(&CIRCUIT_OPENINGS, named, Service::openings);
         of_service(&BUDGET_SPENT, named, Service::over_budget);
     }
+}
+
+/// Lets each scrape read the end of the certificate, and the number of changes of its files. These values are 0 without
+/// TLS.
+pub(super) fn observe_certificates(
+    metrics: &Metrics,
+    #[cfg(feature = "tls")] certificates: Option<&Arc<Certificates>>,
+) {
+    #[cfg(feature = "tls")]
+    if let Some(certificates) = certificates {
+        let of = |family: &'static Family, label: &'static str, read: fn(&Certificates) -> u64| {
+            let certificates = Arc::downgrade(certificates);
+            metrics.watch(family, label, move || {
+                certificates.upgrade().map_or(0, |one| read(&one))
+            });
+        };
+        of(&CERTIFICATE_EXPIRES, "", |of| {
+            of.current().expires_unix_ms() / 1_000
+        });
+        of(&CERTIFICATE_RELOADS, "failed", Certificates::failed);
+        of(&CERTIFICATE_RELOADS, "ok", Certificates::loaded);
+        return;
+    }
+    metrics.watch(&CERTIFICATE_EXPIRES, "", || 0);
+    metrics.watch(&CERTIFICATE_RELOADS, "failed", || 0);
+    metrics.watch(&CERTIFICATE_RELOADS, "ok", || 0);
 }

@@ -17,6 +17,8 @@ use crate::primitive::{PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
 use super::assemble::{LocalClerk, Seat};
+#[cfg(feature = "tls")]
+use super::builder::Tls;
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys};
 use super::date::day_of;
 use super::matrix::{AccessMatrix, Item, SampleCaller};
@@ -35,6 +37,8 @@ pub(crate) struct Report {
     metrics: Vec<String>,
     /// The collector to which spans are exported.
     spans: Vec<String>,
+    /// The lines about TLS.
+    tls: Vec<String>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
@@ -86,6 +90,7 @@ impl Report {
             limits: limits(registry, load),
             metrics: Vec::new(),
             spans: Vec::new(),
+            tls: Vec::new(),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -122,6 +127,19 @@ impl Report {
             let line = "everyone who can connect to it reads the names of the tools, and the numbers of calls, denials and refused tokens";
             self.metrics.push(line.to_owned());
         }
+    }
+
+    /// Adds the certificate of a server that speaks TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn has_tls(&mut self, tls: &Tls) {
+        let (path, end) = (&tls.path, tls.certificates.current().expires_unix_ms());
+        let line = format!(
+            "the certificate in {path}, which expires on {}",
+            day_of(end)
+        );
+        self.tls.push(line);
+        let line = "a change of the certificate takes effect within a second, without a restart";
+        self.tls.push(line.to_owned());
     }
 
     /// Adds the collector to which spans are exported.
@@ -242,6 +260,7 @@ impl fmt::Display for Report {
             ("limits  ", &self.limits),
             ("metrics ", &self.metrics),
             ("spans   ", &self.spans),
+            ("tls     ", &self.tls),
         ] {
             for (index, line) in lines.iter().enumerate() {
                 let head = if index == 0 { head } else { "        " };

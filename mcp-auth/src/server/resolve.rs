@@ -10,6 +10,8 @@ use crate::limits::Networks;
 use crate::metrics::Metrics;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
+#[cfg(feature = "tls")]
+use super::builder::Tls;
 use super::builder::{
     Address, Allowed, AuditSettings, ClerkSettings, Load, LocalClerkChoice, Monitoring,
     ServerBuilder, StateKeys, audience, descriptors, tokens,
@@ -59,6 +61,8 @@ pub(super) struct Settings {
     pub(super) monitoring: Monitoring,
     pub(super) connections: Result<ConnectionLimits, Finding>,
     pub(super) proxies: Networks,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Result<Option<Tls>, Finding>,
     pub(super) registry: Result<Registry, Finding>,
     pub(super) state_keys: Result<StateKeys, Finding>,
     pub(super) revocation_file: Result<Option<RevocationFile>, Finding>,
@@ -81,10 +85,17 @@ impl Settings {
         let metrics = &monitoring.metrics;
         let address = builder.serving.address(env);
         let canonical = match &address {
-            Ok(address) => builder.serving.canonical(env, address),
+            Ok(address) => {
+                let has_tls = builder.tls.is_on(env);
+                builder.serving.canonical(env, address, has_tls)
+            }
             Err(finding) => Err(finding.clone()),
         };
         let canonical = findings.note(canonical);
+        let tls = builder.tls.resolve(env, canonical.as_ref().ok(), findings);
+        let tls = findings.note(tls);
+        #[cfg(not(feature = "tls"))]
+        drop(tls);
         let allowed = builder.serving.allowed(env, findings);
         let proxies = findings.note(builder.proxies.resolve(env));
         let proxies = proxies.unwrap_or_default();
@@ -109,6 +120,8 @@ impl Settings {
             monitoring,
             connections,
             proxies,
+            #[cfg(feature = "tls")]
+            tls,
             registry,
             state_keys,
             revocation_file,

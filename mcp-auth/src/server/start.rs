@@ -9,6 +9,8 @@ use actix_web::web::ServiceConfig;
 
 use crate::audit::Audit;
 use crate::guard::Explanation;
+#[cfg(feature = "tls")]
+use crate::http::Certificates;
 use crate::http::{ConnectionLimits, Site};
 use crate::identity::{IoRuntime, Revocations};
 use crate::metrics::Metrics;
@@ -18,18 +20,20 @@ use crate::primitive::Notifier;
 use crate::protocol::{RunningTasks, Transport};
 
 use super::assemble::{Identity, Parts, assemble};
+#[cfg(feature = "tls")]
+use super::builder::Tls;
 use super::builder::{Monitoring, ServerBuilder, tokens};
 use super::check::{connect, probe};
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "metrics", feature = "tls"))]
 use super::codes;
 use super::environment::Environment;
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "metrics", feature = "tls"))]
 use super::error::chain;
 use super::finding::{Finding, Findings};
 use super::matrix::{AccessMatrix, SampleCaller};
 #[cfg(feature = "metrics")]
 use super::monitor::{self, Monitor};
-use super::observe::observe;
+use super::observe::{observe, observe_certificates};
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
@@ -259,11 +263,17 @@ pub(super) async fn build(
         local: None,
     };
     let canonical = resolved.settings.canonical?;
-    let connections = resolved.settings.connections?;
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_mut, reason = "only TLS adds a certificate")
+    )]
+    let mut connections = resolved.settings.connections?;
+    #[cfg(feature = "tls")]
+    let tls = (resolved.settings.tls?).filter(|_| purpose != Purpose::Stdio);
     let revocations = resolved.policy.revocations.clone();
     #[cfg_attr(
-        not(any(feature = "metrics", feature = "otel")),
-        expect(unused_mut, reason = "only metrics and spans add lines")
+        not(any(feature = "metrics", feature = "otel", feature = "tls")),
+        expect(unused_mut, reason = "only metrics, spans and TLS add lines")
     )]
     let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
@@ -289,6 +299,16 @@ pub(super) async fn build(
     })?;
     let site = Arc::new(site);
     observe(metrics, &site);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = tls {
+        report.has_tls(&tls);
+        connections.certificates = Some(secure(tls)?);
+    }
+    observe_certificates(
+        metrics,
+        #[cfg(feature = "tls")]
+        connections.certificates.as_ref(),
+    );
     #[cfg(feature = "metrics")]
     let monitor = match listener {
         Some(listener) => {
@@ -319,6 +339,21 @@ pub(super) async fn build(
         #[cfg(feature = "emulator")]
         _emulator: settings.emulator,
     })
+}
+
+/// Watches the files of the certificate, and returns the certificate for connections.
+#[cfg(feature = "tls")]
+fn secure(tls: Tls) -> Result<Arc<Certificates>, Finding> {
+    let Tls {
+        files,
+        certificates,
+        path,
+    } = tls;
+    files.watch(&certificates).map_err(|error| {
+        let what = format!("`{path}` cannot be watched: {}", chain(&error));
+        Finding::new(&codes::TLS_WATCH_FAILED, what)
+    })?;
+    Ok(certificates)
 }
 
 /// The access matrix for `MCP_AUTH=tools`. Needs neither a Clerk instance nor a network.

@@ -1,7 +1,7 @@
 //! The limits of connections: deadlines, numbers, and the data that is read while responses are
 //! pending.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::{App, web};
@@ -9,7 +9,6 @@ use clerk_emulator::TokenRequest;
 use mcp_auth::ServerBuilder;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::parked::Gate;
@@ -26,274 +25,299 @@ mod tools {
     }
 }
 
-/// A server with an echo.
-async fn echoing(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
-    World::of("protocol::hold::tools", settings).await
+/// Two servers with an echo: one without TLS, and one with TLS.
+async fn echoing(settings: impl Fn(ServerBuilder) -> ServerBuilder) -> [World; 2] {
+    let module = "protocol::hold::tools";
+    [
+        World::of(module, &settings).await,
+        World::secured(module, &settings).await,
+    ]
 }
 
-/// A server whose only tools wait.
-async fn waiting(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (World, Gate) {
-    let gate = Gate::closed();
-    let state = gate.clone();
-    let world = World::of("protocol::parked", |builder| settings(builder.state(state))).await;
-    (world, gate)
+/// Two servers whose only tools wait: one without TLS, and one with TLS.
+async fn waiting(settings: impl Fn(ServerBuilder) -> ServerBuilder) -> [(World, Gate); 2] {
+    let module = "protocol::parked";
+    let (plain, secured) = (Gate::closed(), Gate::closed());
+    let with = |gate: &Gate| {
+        let state = gate.clone();
+        |builder: ServerBuilder| settings(builder.state(state))
+    };
+    [
+        (World::of(module, with(&plain)).await, plain),
+        (World::secured(module, with(&secured)).await, secured),
+    ]
 }
 
 #[actix_web::test]
 async fn a_head_that_is_late_is_answered_with_408_at_the_first_request_and_at_later_ones() {
-    let world = echoing(|builder| builder.head_deadline(SHORT)).await;
-    for earlier in [0, 1, 3] {
-        for start in ["G", "GET /mcp HTTP/1.1\r\nHost: a\r\n"] {
-            let mut connection = world.raw().await;
-            for _ in 0..earlier {
-                exchange(&world, &mut connection).await;
+    for world in echoing(|builder| builder.head_deadline(SHORT)).await {
+        for earlier in [0, 1, 3] {
+            for start in ["G", "GET /mcp HTTP/1.1\r\nHost: a\r\n"] {
+                let mut connection = world.raw().await;
+                for _ in 0..earlier {
+                    exchange(&world, &mut connection).await;
+                }
+                connection.write(start.as_bytes()).await;
+                let answer = String::from_utf8(connection.ended().await).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 408 "), "{earlier}: {answer}");
+                assert!(answer.contains("connection: close\r\n"), "{answer}");
             }
-            connection.write(start.as_bytes()).await;
-            let answer = String::from_utf8(connection.ended().await).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 408 "), "{earlier}: {answer}");
-            assert!(answer.contains("connection: close\r\n"), "{answer}");
         }
     }
 }
 
 #[actix_web::test]
 async fn a_head_of_more_than_32_kib_is_answered_with_431_at_the_first_request_and_at_later_ones() {
-    let world = echoing(|builder| builder).await;
-    for earlier in [0, 2] {
-        let mut connection = world.raw().await;
-        for _ in 0..earlier {
-            exchange(&world, &mut connection).await;
+    for world in echoing(|builder| builder).await {
+        for earlier in [0, 2] {
+            let mut connection = world.raw().await;
+            for _ in 0..earlier {
+                exchange(&world, &mut connection).await;
+            }
+            let long = format!("X: {}", "a".repeat(28 * 1024));
+            connection
+                .write(&request("GET", "/x", &[&world.host_line(), &long], b""))
+                .await;
+            assert_eq!(connection.reply().await.status, 404);
+            let head = format!("GET /x HTTP/1.1\r\nX: {}", "a".repeat(40 * 1024));
+            connection.write(head.as_bytes()).await;
+            let answer = String::from_utf8(connection.ended().await).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{earlier}: {answer}");
         }
-        let long = format!("X: {}", "a".repeat(28 * 1024));
-        connection
-            .write(&request("GET", "/x", &[&world.host_line(), &long], b""))
-            .await;
-        assert_eq!(connection.reply().await.status, 404);
-        let head = format!("GET /x HTTP/1.1\r\nX: {}", "a".repeat(40 * 1024));
-        connection.write(head.as_bytes()).await;
-        let answer = String::from_utf8(connection.ended().await).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{earlier}: {answer}");
     }
 }
 
 #[actix_web::test]
 async fn empty_lines_in_a_chunk_are_data_and_do_not_end_the_body() {
-    let world = echoing(|builder| builder).await;
-    let host = world.host_line();
-    let ada = format!("Authorization: Bearer {}", world.ada());
-    let ping = message("ping", json!({}));
-    let padded = format!("{}{ping}", "\n\r\n\r\n".repeat(2_000));
-    let body = [chunks(&[padded.as_bytes()]), b"".to_vec()].concat();
-    let mut head = format!("POST /mcp HTTP/1.1\r\n{host}\r\n{ada}\r\n");
-    head.push_str("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let mut connection = world.raw().await;
-    for _ in 0..3 {
-        connection.write(&[head.as_bytes(), &body].concat()).await;
-        let reply = connection.reply().await;
-        assert_eq!(
-            reply.status,
-            200,
-            "{}",
-            String::from_utf8_lossy(&reply.body)
-        );
+    for world in echoing(|builder| builder).await {
+        let host = world.host_line();
+        let ada = format!("Authorization: Bearer {}", world.ada());
+        let ping = message("ping", json!({}));
+        let padded = format!("{}{ping}", "\n\r\n\r\n".repeat(2_000));
+        let body = [chunks(&[padded.as_bytes()]), b"".to_vec()].concat();
+        let mut head = format!("POST /mcp HTTP/1.1\r\n{host}\r\n{ada}\r\n");
+        head.push_str("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let mut connection = world.raw().await;
+        for _ in 0..3 {
+            connection.write(&[head.as_bytes(), &body].concat()).await;
+            let reply = connection.reply().await;
+            assert_eq!(
+                reply.status,
+                200,
+                "{}",
+                String::from_utf8_lossy(&reply.body)
+            );
+        }
     }
 }
 
 #[actix_web::test]
 async fn a_head_in_time_is_answered_in_however_many_pieces_it_comes() {
-    let world = echoing(|builder| builder.idle_limit(PATIENCE)).await;
-    let bytes = request("GET", "/x", &[&world.host_line()], b"");
-    let mut connection = world.raw().await;
-    for at in 1..bytes.len() {
-        let (first, second) = bytes.split_at(at);
-        connection.write(first).await;
-        connection.write(second).await;
-        assert_eq!(connection.reply().await.status, 404, "{at}");
+    for world in echoing(|builder| builder.idle_limit(PATIENCE)).await {
+        let bytes = request("GET", "/x", &[&world.host_line()], b"");
+        let mut connection = world.raw().await;
+        for at in 1..bytes.len() {
+            let (first, second) = bytes.split_at(at);
+            connection.write(first).await;
+            connection.write(second).await;
+            assert_eq!(connection.reply().await.status, 404, "{at}");
+        }
     }
 }
 
 #[actix_web::test]
 async fn a_connection_without_a_request_is_closed_at_the_idle_limit() {
-    let world = echoing(|builder| builder.idle_limit(SHORT)).await;
-    let mut silent = world.raw().await;
-    assert_eq!(silent.ended().await, b"");
-    // An empty line is not a request.
-    silent = world.raw().await;
-    silent.write(b"\r\n").await;
-    assert_eq!(silent.ended().await, b"");
-    let mut used = world.raw().await;
-    exchange(&world, &mut used).await;
-    assert_eq!(used.ended().await, b"");
+    for world in echoing(|builder| builder.idle_limit(SHORT)).await {
+        let mut silent = world.raw().await;
+        assert_eq!(silent.ended().await, b"");
+        // An empty line is not a request.
+        silent = world.raw().await;
+        silent.write(b"\r\n").await;
+        assert_eq!(silent.ended().await, b"");
+        let mut used = world.raw().await;
+        exchange(&world, &mut used).await;
+        assert_eq!(used.ended().await, b"");
+    }
 }
 
 #[actix_web::test]
 async fn no_limit_ends_a_call() {
-    let (world, gate) = waiting(|builder| {
+    for (world, gate) in waiting(|builder| {
         builder
             .head_deadline(SHORT)
             .idle_limit(SHORT)
             .write_deadline(SHORT)
             .connection_age(SHORT)
     })
-    .await;
-    let mut calling = call(&world).await;
-    eventually("the call waits", || gate.entered() == 1).await;
-    for _ in 0..3 {
-        // Waits for the idle limit.
-        assert_eq!(world.raw().await.ended().await, b"");
+    .await
+    {
+        let mut calling = call(&world).await;
+        eventually("the call waits", || gate.entered() == 1).await;
+        for _ in 0..3 {
+            // Waits for the idle limit.
+            assert_eq!(world.raw().await.ended().await, b"");
+        }
+        gate.open();
+        assert_eq!(calling.reply().await.status, 200);
     }
-    gate.open();
-    assert_eq!(calling.reply().await.status, 200);
 }
 
 #[actix_web::test]
 async fn a_client_that_takes_no_answers_is_read_no_further_and_closed_at_the_write_deadline() {
-    let world = echoing(|builder| builder.write_deadline(SHORT)).await;
-    let host = world.host_line();
-    let ada = format!("Authorization: Bearer {}", world.ada());
-    let json = "Content-Type: application/json";
-    let ping = message("ping", json!({}));
-    for (what, bytes) in [
-        ("404", request("GET", "/x", &[&host], b"")),
-        ("401", request("GET", "/mcp", &[&host], b"")),
-        ("204", request("OPTIONS", "/mcp", &[&host], b"")),
-        ("415", post("/mcp", &[&host], b"")),
-        ("200", post("/mcp", &[&host, &ada, json], ping.as_bytes())),
-        ("chunks", chunked(&[&host, &ada, json], &[ping.as_bytes()])),
-    ] {
-        let mut client = small(world.server.address).await;
-        let all = bytes.repeat(1 + MOST_TAKEN / bytes.len());
-        let written = timeout(PATIENCE, client.write_all(&all)).await;
-        let written = written.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
-        assert!(
-            written.is_err(),
-            "{what}: the server took {} bytes",
-            all.len()
-        );
+    for world in echoing(|builder| builder.write_deadline(SHORT)).await {
+        let host = world.host_line();
+        let ada = format!("Authorization: Bearer {}", world.ada());
+        let json = "Content-Type: application/json";
+        let ping = message("ping", json!({}));
+        for (what, bytes) in [
+            ("404", request("GET", "/x", &[&host], b"")),
+            ("401", request("GET", "/mcp", &[&host], b"")),
+            ("204", request("OPTIONS", "/mcp", &[&host], b"")),
+            ("415", post("/mcp", &[&host], b"")),
+            ("200", post("/mcp", &[&host, &ada, json], ping.as_bytes())),
+            ("chunks", chunked(&[&host, &ada, json], &[ping.as_bytes()])),
+        ] {
+            let mut client = world.raw_small().await;
+            let all = bytes.repeat(1 + MOST_TAKEN / bytes.len());
+            let written = timeout(PATIENCE, client.stream().write_all(&all)).await;
+            let written = written.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
+            assert!(
+                written.is_err(),
+                "{what}: the server took {} bytes",
+                all.len()
+            );
+        }
+        let mut next = world.raw().await;
+        exchange(&world, &mut next).await;
     }
-    let mut next = world.raw().await;
-    exchange(&world, &mut next).await;
 }
 
 #[actix_web::test]
 async fn requests_behind_a_call_in_flight_wait_in_the_socket() {
-    let (world, gate) = waiting(|builder| builder).await;
-    let host = world.host_line();
-    for next in [
-        request("GET", "/x", &[&host], b""),
-        chunked(&[&host, "Content-Type: application/json"], &[b"{}"]),
-    ] {
-        let entered = gate.entered();
-        let mut client = small(world.server.address).await;
-        let first = open_call(&host);
-        client.write_all(&first).await.unwrap();
-        eventually("the call waits", || gate.entered() == entered + 1).await;
-        let more = next.repeat(1 + MOST_TAKEN / next.len());
-        // A server that reads on would take the data in a fraction of this time.
-        let written = timeout(STALL, client.write_all(&more)).await;
-        assert!(written.is_err(), "the server took {} bytes", more.len());
+    for (world, gate) in waiting(|builder| builder).await {
+        let host = world.host_line();
+        for next in [
+            request("GET", "/x", &[&host], b""),
+            chunked(&[&host, "Content-Type: application/json"], &[b"{}"]),
+        ] {
+            let entered = gate.entered();
+            let mut client = world.raw_small().await;
+            let first = open_call(&host);
+            client.write(&first).await;
+            eventually("the call waits", || gate.entered() == entered + 1).await;
+            let more = next.repeat(1 + MOST_TAKEN / next.len());
+            // A server that reads on would take the data in a fraction of this time.
+            let written = timeout(STALL, client.stream().write_all(&more)).await;
+            assert!(written.is_err(), "the server took {} bytes", more.len());
+        }
+        gate.open();
     }
-    gate.open();
 }
 
 #[actix_web::test]
 async fn a_client_that_hangs_up_cancels_its_call_though_it_sent_another() {
-    let (world, gate) = waiting(|builder| builder).await;
-    let host = world.host_line();
-    let mut connection = world.raw().await;
-    let params = json!({ "name": "wait_openly", "_meta": modern_meta() });
-    let head = [
-        &*host,
-        "Content-Type: application/json",
-        &format!("MCP-Protocol-Version: {MODERN}"),
-        "Mcp-Method: tools/call",
-        "Mcp-Name: wait_openly",
-    ];
-    let call = post("/mcp", &head, message("tools/call", params).as_bytes());
-    connection.write(&[call.clone(), call].concat()).await;
-    eventually("the first call waits", || gate.entered() == 1).await;
-    connection.close().await;
-    eventually("the call is dropped", || {
-        gate.abandoned() == ["wait_openly"]
-    })
-    .await;
-    assert_eq!(gate.entered(), 1);
+    for (world, gate) in waiting(|builder| builder).await {
+        let host = world.host_line();
+        let mut connection = world.raw().await;
+        let params = json!({ "name": "wait_openly", "_meta": modern_meta() });
+        let head = [
+            &*host,
+            "Content-Type: application/json",
+            &format!("MCP-Protocol-Version: {MODERN}"),
+            "Mcp-Method: tools/call",
+            "Mcp-Name: wait_openly",
+        ];
+        let call = post("/mcp", &head, message("tools/call", params).as_bytes());
+        connection.write(&[call.clone(), call].concat()).await;
+        eventually("the first call waits", || gate.entered() == 1).await;
+        connection.close().await;
+        eventually("the call is dropped", || {
+            gate.abandoned() == ["wait_openly"]
+        })
+        .await;
+        assert_eq!(gate.entered(), 1);
+    }
 }
 
 #[actix_web::test]
 async fn an_old_connection_closes_with_its_next_answer() {
-    let world = echoing(|builder| builder.connection_age(SHORT)).await;
-    let mut connection = world.raw().await;
-    loop {
-        connection
-            .write(&request("GET", "/x", &[&world.host_line()], b""))
-            .await;
-        let reply = connection.reply().await;
-        assert_eq!(reply.status, 404);
-        if reply
-            .headers
-            .get("connection")
-            .is_some_and(|said| said == "close")
-        {
-            break;
+    for world in echoing(|builder| builder.connection_age(SHORT)).await {
+        let mut connection = world.raw().await;
+        loop {
+            connection
+                .write(&request("GET", "/x", &[&world.host_line()], b""))
+                .await;
+            let reply = connection.reply().await;
+            assert_eq!(reply.status, 404);
+            if reply
+                .headers
+                .get("connection")
+                .is_some_and(|said| said == "close")
+            {
+                break;
+            }
         }
+        assert_eq!(connection.ended().await, b"");
     }
-    assert_eq!(connection.ended().await, b"");
 }
 
 #[actix_web::test]
 async fn at_the_total_limit_the_longest_idle_connection_is_closed() {
-    let world = echoing(|builder| builder.connections(3).connections_per_network(3)).await;
-    let mut connections = Vec::new();
-    for _ in 0..3 {
-        connections.push(used(&world).await);
+    for world in echoing(|builder| builder.connections(3).connections_per_network(3)).await {
+        let mut connections = Vec::new();
+        for _ in 0..3 {
+            connections.push(used(&world).await);
+        }
+        // The second connection is the oldest now.
+        exchange(&world, &mut connections[0]).await;
+        let mut newest = used(&world).await;
+        assert_eq!(connections[1].ended().await, b"");
+        for open in [0, 2] {
+            exchange(&world, &mut connections[open]).await;
+        }
+        exchange(&world, &mut newest).await;
     }
-    // The second connection is the oldest now.
-    exchange(&world, &mut connections[0]).await;
-    let mut newest = used(&world).await;
-    assert_eq!(connections[1].ended().await, b"");
-    for open in [0, 2] {
-        exchange(&world, &mut connections[open]).await;
-    }
-    exchange(&world, &mut newest).await;
 }
 
 #[actix_web::test]
 async fn at_the_limit_of_a_network_its_own_oldest_connection_is_closed() {
-    let world = echoing(|builder| builder.connections(50).connections_per_network(2)).await;
-    let mut other = used(&world).await;
-    let mut connections = Vec::new();
-    for _ in 0..3 {
-        let mut connection = Raw::connect_from("127.0.0.9", world.server.address).await;
-        exchange(&world, &mut connection).await;
-        connections.push(connection);
+    for world in echoing(|builder| builder.connections(50).connections_per_network(2)).await {
+        let mut other = used(&world).await;
+        let mut connections = Vec::new();
+        for _ in 0..3 {
+            let mut connection = world.raw_from("127.0.0.9").await;
+            exchange(&world, &mut connection).await;
+            connections.push(connection);
+        }
+        assert_eq!(connections[0].ended().await, b"");
+        exchange(&world, &mut connections[1]).await;
+        exchange(&world, &mut connections[2]).await;
+        exchange(&world, &mut other).await;
     }
-    assert_eq!(connections[0].ended().await, b"");
-    exchange(&world, &mut connections[1]).await;
-    exchange(&world, &mut connections[2]).await;
-    exchange(&world, &mut other).await;
 }
 
 #[actix_web::test]
 async fn at_the_total_limit_the_network_with_the_most_connections_loses_one() {
-    let world = echoing(|builder| builder.connections(8)).await;
-    let mut other = used(&world).await;
-    let mut flood = Vec::new();
-    for round in 0..20 {
-        let address = format!("127.0.0.{}", 10 + round % 3);
-        let mut connection = Raw::connect_from(&address, world.server.address).await;
-        exchange(&world, &mut connection).await;
-        flood.push(connection);
-    }
-    exchange(&world, &mut other).await;
-    for evicted in &mut flood[..13] {
-        assert_eq!(evicted.ended().await, b"");
+    for world in echoing(|builder| builder.connections(8)).await {
+        let mut other = used(&world).await;
+        let mut flood = Vec::new();
+        for round in 0..20 {
+            let address = format!("127.0.0.{}", 10 + round % 3);
+            let mut connection = world.raw_from(&address).await;
+            exchange(&world, &mut connection).await;
+            flood.push(connection);
+        }
+        exchange(&world, &mut other).await;
+        for evicted in &mut flood[..13] {
+            assert_eq!(evicted.ended().await, b"");
+        }
     }
 }
 
 #[actix_web::test]
 async fn if_every_connection_is_in_a_call_the_next_one_gets_503() {
-    let (world, gate) = waiting(|builder| builder.connections(2).connections_per_network(2)).await;
+    let [(world, gate), _] =
+        waiting(|builder| builder.connections(2).connections_per_network(2)).await;
     let mut calls = Vec::new();
     for entered in 1..=2 {
         calls.push(call(&world).await);
@@ -318,130 +342,133 @@ async fn if_every_connection_is_in_a_call_the_next_one_gets_503() {
 
 #[actix_web::test]
 async fn a_connection_whose_body_does_not_come_is_closed_for_a_new_one() {
-    let world = echoing(|builder| builder.connections(1)).await;
-    let ada = format!("Authorization: Bearer {}", world.ada());
-    let head = [&world.host_line(), "Content-Type: application/json", &ada];
-    let bytes = post("/mcp", &head, b"{\"jsonrpc\"");
-    let mut slow = used(&world).await;
-    slow.write(&bytes[..bytes.len() - 1]).await;
-    let mut next = world.raw().await;
-    exchange(&world, &mut next).await;
-    assert_eq!(slow.ended().await, b"");
+    for world in echoing(|builder| builder.connections(1)).await {
+        let ada = format!("Authorization: Bearer {}", world.ada());
+        let head = [&world.host_line(), "Content-Type: application/json", &ada];
+        let bytes = post("/mcp", &head, b"{\"jsonrpc\"");
+        let mut slow = used(&world).await;
+        slow.write(&bytes[..bytes.len() - 1]).await;
+        let mut next = world.raw().await;
+        exchange(&world, &mut next).await;
+        assert_eq!(slow.ended().await, b"");
+    }
 }
 
 #[actix_web::test]
 async fn a_body_is_requested_only_after_the_token_was_checked() {
-    let world = echoing(|builder| builder.body_limit(1000)).await;
-    let host = world.host_line();
-    let good = format!("Authorization: Bearer {}", world.ada());
-    let expired = TokenRequest::oauth("ada").expires_in(-3600);
-    let bad = format!("Authorization: Bearer {}", world.mint(&expired));
-    let (json, expect) = ("Content-Type: application/json", "Expect: 100-continue");
-    let body = message("ping", json!({}));
-    let length = format!("Content-Length: {}", body.len());
-    for (status, head) in [
-        (401, vec![&*host, expect, json, &length]),
-        (401, vec![&*host, expect, json, &length, &bad]),
-        (
-            401,
-            vec![&*host, expect, json, "Transfer-Encoding: chunked"],
-        ),
-        (403, vec!["Host: elsewhere", expect, json, &length, &good]),
-        (
-            413,
-            vec![&*host, expect, json, &good, "Content-Length: 1001"],
-        ),
-        (415, vec![&*host, expect, &good, &length]),
-    ] {
+    for world in echoing(|builder| builder.body_limit(1000)).await {
+        let host = world.host_line();
+        let good = format!("Authorization: Bearer {}", world.ada());
+        let expired = TokenRequest::oauth("ada").expires_in(-3600);
+        let bad = format!("Authorization: Bearer {}", world.mint(&expired));
+        let (json, expect) = ("Content-Type: application/json", "Expect: 100-continue");
+        let body = message("ping", json!({}));
+        let length = format!("Content-Length: {}", body.len());
+        for (status, head) in [
+            (401, vec![&*host, expect, json, &length]),
+            (401, vec![&*host, expect, json, &length, &bad]),
+            (
+                401,
+                vec![&*host, expect, json, "Transfer-Encoding: chunked"],
+            ),
+            (403, vec!["Host: elsewhere", expect, json, &length, &good]),
+            (
+                413,
+                vec![&*host, expect, json, &good, "Content-Length: 1001"],
+            ),
+            (415, vec![&*host, expect, &good, &length]),
+        ] {
+            let mut connection = world.raw().await;
+            connection.write(&head_of("POST", "/mcp", &head)).await;
+            // If the server sent 100, that would be the first reply.
+            let reply = connection.reply().await;
+            assert_eq!(reply.status, status, "{head:?}");
+            assert_eq!(reply.headers["cache-control"], "no-store");
+            connection.ended().await;
+        }
         let mut connection = world.raw().await;
-        connection.write(&head_of("POST", "/mcp", &head)).await;
-        // If the server sent 100, that would be the first reply.
-        let reply = connection.reply().await;
-        assert_eq!(reply.status, status, "{head:?}");
-        assert_eq!(reply.headers["cache-control"], "no-store");
-        connection.ended().await;
+        for _ in 0..3 {
+            let head = [&*host, expect, json, &length, &good];
+            connection.write(&head_of("POST", "/mcp", &head)).await;
+            assert_eq!(connection.reply().await.status, 100);
+            connection.write(body.as_bytes()).await;
+            assert_eq!(connection.reply().await.status, 200);
+            let head = [&*host, expect, json, "Transfer-Encoding: chunked", &good];
+            connection.write(&head_of("POST", "/mcp", &head)).await;
+            assert_eq!(connection.reply().await.status, 100);
+            connection.write(&chunks(&[body.as_bytes()])).await;
+            assert_eq!(connection.reply().await.status, 200);
+        }
+        // A path that uses no body is answered at once.
+        connection
+            .write(&head_of("POST", "/x", &[&host, expect, &length]))
+            .await;
+        assert_eq!(connection.reply().await.status, 404);
     }
-    let mut connection = world.raw().await;
-    for _ in 0..3 {
-        let head = [&*host, expect, json, &length, &good];
-        connection.write(&head_of("POST", "/mcp", &head)).await;
-        assert_eq!(connection.reply().await.status, 100);
-        connection.write(body.as_bytes()).await;
-        assert_eq!(connection.reply().await.status, 200);
-        let head = [&*host, expect, json, "Transfer-Encoding: chunked", &good];
-        connection.write(&head_of("POST", "/mcp", &head)).await;
-        assert_eq!(connection.reply().await.status, 100);
-        connection.write(&chunks(&[body.as_bytes()])).await;
-        assert_eq!(connection.reply().await.status, 200);
-    }
-    // A path that uses no body is answered at once.
-    connection
-        .write(&head_of("POST", "/x", &[&host, expect, &length]))
-        .await;
-    assert_eq!(connection.reply().await.status, 404);
 }
 
 #[actix_web::test]
 async fn random_pipelines_are_answered_in_order() {
-    let world = echoing(|builder| builder).await;
-    let ada = format!("Authorization: Bearer {}", world.ada());
-    let host = world.host_line();
-    let mut random = Random(0x5eed);
-    for round in 0..300 {
-        let mut sent = Vec::new();
-        let mut expected = Vec::new();
-        for id in 0..1 + random.below(12) {
-            let (bytes, answer) = random.request(id, &host, &ada);
-            sent.extend(bytes);
-            expected.push(answer);
-        }
-        sent.extend(request("GET", "/x", &[&host, "Connection: close"], b""));
-        let mut client = TcpStream::connect(world.server.address).await.unwrap();
-        client.set_nodelay(true).unwrap();
-        let (mut reader, mut writer) = client.split();
-        let write = async {
-            let mut rest = &sent[..];
-            while !rest.is_empty() {
-                let most = if random.below(2) == 0 { 40 } else { 4000 };
-                let (now, later) = rest.split_at(rest.len().min(1 + random.below(most)));
-                writer.write_all(now).await.unwrap();
-                tokio::task::yield_now().await;
+    for world in echoing(|builder| builder).await {
+        let ada = format!("Authorization: Bearer {}", world.ada());
+        let host = world.host_line();
+        let mut random = Random(0x5eed);
+        for round in 0..300 {
+            let mut sent = Vec::new();
+            let mut expected = Vec::new();
+            for id in 0..1 + random.below(12) {
+                let (bytes, answer) = random.request(id, &host, &ada);
+                sent.extend(bytes);
+                expected.push(answer);
+            }
+            sent.extend(request("GET", "/x", &[&host, "Connection: close"], b""));
+            let mut client = world.raw().await;
+            let (mut reader, mut writer) = tokio::io::split(client.stream());
+            let write = async {
+                let mut rest = &sent[..];
+                while !rest.is_empty() {
+                    let most = if random.below(2) == 0 { 40 } else { 4000 };
+                    let (now, later) = rest.split_at(rest.len().min(1 + random.below(most)));
+                    writer.write_all(now).await.unwrap();
+                    tokio::task::yield_now().await;
+                    rest = later;
+                }
+            };
+            let mut received = Vec::new();
+            let both = async { tokio::join!(write, reader.read_to_end(&mut received)) };
+            let ((), read) = timeout(PATIENCE, both)
+                .await
+                .expect("no whole answer in time");
+            read.unwrap();
+            let mut rest = &received[..];
+            for (at, expected) in expected.iter().enumerate() {
+                let (answer, later) = split_answer(rest, expected.is_head);
+                assert_eq!(answer.status, expected.status, "{round}.{at}");
+                if let Some(id) = expected.id {
+                    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+                    assert_eq!(answer["id"], id, "{round}.{at}");
+                }
                 rest = later;
             }
-        };
-        let mut received = Vec::new();
-        let both = async { tokio::join!(write, reader.read_to_end(&mut received)) };
-        let ((), read) = timeout(PATIENCE, both)
-            .await
-            .expect("no whole answer in time");
-        read.unwrap();
-        let mut rest = &received[..];
-        for (at, expected) in expected.iter().enumerate() {
-            let (answer, later) = split_answer(rest, expected.is_head);
-            assert_eq!(answer.status, expected.status, "{round}.{at}");
-            if let Some(id) = expected.id {
-                let answer: Value = serde_json::from_slice(&answer.body).unwrap();
-                assert_eq!(answer["id"], id, "{round}.{at}");
-            }
-            rest = later;
+            let (last, rest) = split_answer(rest, false);
+            assert_eq!((last.status, rest), (404, &b""[..]), "{round}");
         }
-        let (last, rest) = split_answer(rest, false);
-        assert_eq!((last.status, rest), (404, &b""[..]), "{round}");
     }
 }
 
 #[actix_web::test]
 async fn a_server_that_stops_closes_its_idle_connections() {
-    let mut world = echoing(|builder| builder).await;
-    let mut idle = used(&world).await;
-    let mut silent = world.raw().await;
-    let mut half = world.raw().await;
-    half.write(b"GET /mc").await;
-    let stopped = world.server.stop();
-    for connection in [&mut idle, &mut silent, &mut half] {
-        assert_eq!(connection.ended().await, b"");
+    for mut world in echoing(|builder| builder).await {
+        let mut idle = used(&world).await;
+        let mut silent = world.raw().await;
+        let mut half = world.raw().await;
+        half.write(b"GET /mc").await;
+        let stopped = world.server.stop();
+        for connection in [&mut idle, &mut silent, &mut half] {
+            assert_eq!(connection.ended().await, b"");
+        }
+        timeout(PATIENCE, stopped).await.unwrap().unwrap();
     }
-    timeout(PATIENCE, stopped).await.unwrap().unwrap();
 }
 
 #[actix_web::test]
@@ -617,14 +644,6 @@ fn open_call(host: &str) -> Vec<u8> {
     let body = message("tools/call", json!({ "name": "wait_openly" }));
     let head = [host, "Content-Type: application/json"];
     post("/mcp", &head, body.as_bytes())
-}
-
-/// A connection with small buffers.
-async fn small(address: SocketAddr) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.set_send_buffer_size(64 * 1024).unwrap();
-    socket.connect(address).await.unwrap()
 }
 
 fn head_of(method: &str, target: &str, lines: &[&str]) -> Vec<u8> {

@@ -674,7 +674,7 @@ async fn facts_alerts_and_the_dashboard_use_metrics_that_exist() {
         .skip(2)
         .take_while(|line| line.starts_with("| `"));
     let facts: Vec<_> = facts.map(|row| row.split('`').nth(1).unwrap()).collect();
-    assert_eq!(facts.len(), 9, "{facts:?}");
+    assert_eq!(facts.len(), 11, "{facts:?}");
     let source = crate::guides::source();
     for fact in facts {
         let of_token = format!("mcp_auth_tokens_refused_total{{reason=\"{fact}\"}}");

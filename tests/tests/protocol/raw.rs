@@ -4,27 +4,32 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::reply::Reply;
 
-/// A connection that sends exactly the given bytes.
-pub(crate) struct Raw(TcpStream);
+/// A connection that sends exactly the given bytes, over TLS or not.
+pub(crate) struct Raw(Box<dyn Stream>);
+
+/// A stream of bytes in both directions.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Raw {
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.unwrap())
+    pub(crate) fn of(stream: impl Stream + 'static) -> Self {
+        Self(Box::new(stream))
     }
 
-    /// Connects from this address of the local machine.
-    pub(crate) async fn connect_from(from: &str, address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket
-            .bind(SocketAddr::new(from.parse().unwrap(), 0))
-            .unwrap();
-        Self(socket.connect(address).await.unwrap())
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// The stream under this value.
+    pub(crate) fn stream(&mut self) -> &mut dyn Stream {
+        &mut self.0
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {

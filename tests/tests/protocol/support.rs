@@ -11,11 +11,13 @@ use mcp_auth::ServerBuilder;
 use mcp_auth::testing::TestClock;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::raw::Raw;
 use crate::reply::Reply;
+use crate::secured::Secured;
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const LEGACY: &str = "2025-11-25";
@@ -98,6 +100,8 @@ pub(crate) struct World {
     pub(crate) server: Serving,
     pub(crate) runs: Runs,
     http: Client,
+    /// The certificate of the server, if the server speaks TLS.
+    secured: Option<Secured>,
 }
 
 /// A builder that is configured with the instance, but without tools.
@@ -178,11 +182,37 @@ impl World {
             clock,
             runs,
             http: client(),
+            secured: None,
         }
     }
 
+    /// A server of the tools of one module that speaks TLS. The requests of this value trust its certificate.
+    pub(crate) async fn secured(
+        module: &str,
+        settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
+        let secured = Secured::new();
+        let files = |builder| settings(secured.apply(builder));
+        let world = Self::of(module, files).await;
+        Self {
+            http: secured.client(),
+            secured: Some(secured),
+            ..world
+        }
+    }
+
+    /// The certificate of a server that speaks TLS.
+    pub(crate) fn certificate(&self) -> &Secured {
+        self.secured.as_ref().unwrap()
+    }
+
     pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.server.address)
+        let scheme = if self.secured.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.server.address)
     }
 
     /// The canonical URL of the endpoint.
@@ -240,7 +270,34 @@ impl World {
     }
 
     pub(crate) async fn raw(&self) -> Raw {
-        Raw::connect(self.server.address).await
+        self.raw_on(TcpStream::connect(self.server.address).await.unwrap())
+            .await
+    }
+
+    /// A connection from this address of the local machine.
+    pub(crate) async fn raw_from(&self, from: &str) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        let from = SocketAddr::new(from.parse().unwrap(), 0);
+        socket.bind(from).unwrap();
+        let stream = socket.connect(self.server.address).await.unwrap();
+        self.raw_on(stream).await
+    }
+
+    /// A connection with small buffers.
+    pub(crate) async fn raw_small(&self) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.set_send_buffer_size(64 * 1024).unwrap();
+        let stream = socket.connect(self.server.address).await.unwrap();
+        self.raw_on(stream).await
+    }
+
+    async fn raw_on(&self, stream: TcpStream) -> Raw {
+        stream.set_nodelay(true).unwrap();
+        match &self.secured {
+            Some(secured) => Raw::of(secured.connect(stream).await.unwrap()),
+            None => Raw::of(stream),
+        }
     }
 
     /// `Host: …` for a raw request.

@@ -1,9 +1,14 @@
 //! The limits of connections.
 
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::Networks;
 use crate::metrics::Metrics;
+
+#[cfg(feature = "tls")]
+use super::super::tls::Certificates;
 
 /// The limits on the number of connections, and the deadlines of each connection.
 #[derive(Clone, Debug)]
@@ -26,4 +31,17 @@ pub(crate) struct ConnectionLimits {
     pub(crate) workers: usize,
     /// Counts connections, their bytes, and the limits that they reach.
     pub(crate) metrics: Metrics,
+    /// The certificate of connections with TLS. `None` if connections are without TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) certificates: Option<Arc<Certificates>>,
+}
+
+impl ConnectionLimits {
+    /// Returns true if connections are with TLS.
+    pub(super) fn is_secured(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.certificates.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }

@@ -7,18 +7,26 @@
 //! ends ([`signals`], [`exchange`]). One future for each connection enforces its deadlines
 //! ([`hold`]). One registry for each server counts the connections ([`registry`]).
 //!
+//! With TLS, the handshake of a connection (`handshake`) is part of the connection: it counts from the moment when the
+//! connection is accepted, and has a deadline. The socket under TLS (`wire`) reports when the client does not read.
+//!
 //! INVARIANT: this module does not interpret requests. It decides when bytes go to actix, and only actix parses them.
 //! The module reads the framing of a body only to find the beginning of the next request.
 
 mod close;
 mod exchange;
+#[cfg(feature = "tls")]
+mod handshake;
 mod hold;
 mod limits;
 mod registry;
 mod scan;
 mod serve;
 mod signals;
+mod socket;
 mod stream;
+#[cfg(feature = "tls")]
+mod wire;
 
 pub(super) use close::announce_close;
 pub(crate) use limits::ConnectionLimits;

@@ -8,8 +8,11 @@ use std::{fmt, io};
 
 use actix_http::body::{BoxBody, MessageBody};
 use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
-use actix_service::{IntoServiceFactory, apply_fn_factory};
+use actix_service::{IntoServiceFactory, apply_fn_factory, fn_factory};
 use actix_web::dev::{self, Service, ServiceFactory};
+use futures_util::TryFutureExt;
+#[cfg(feature = "tls")]
+use futures_util::future::{Either, FutureExt};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,10 +21,13 @@ use tokio::time::{Instant, timeout};
 use crate::metrics::CONNECTIONS;
 
 use super::exchange;
+#[cfg(feature = "tls")]
+use super::handshake::shake_hands;
 use super::hold::hold;
 use super::limits::ConnectionLimits;
 use super::registry::{Refusing, Registry};
 use super::signals::Signals as ConnectionSignals;
+use super::socket::Socket;
 use super::stream::Stream;
 
 /// The services of a worker.
@@ -112,13 +118,15 @@ where
                 exchange::answer::<S::Service, B>,
             ));
         let (registry, limits) = (Arc::clone(&registry), limits.clone());
-        apply_fn_factory(http, move |socket: TcpStream, http| {
+        let shared =
+            fn_factory::<_, (), _, (Stream, Protocol, Option<SocketAddr>), _, _>(move || {
+                http.new_service(()).map_ok(Rc::new)
+            });
+        apply_fn_factory(shared, move |socket: TcpStream, http: &Rc<_>| {
             let peer = socket.peer_addr().ok();
             let held = match admit(socket, peer, &registry, &limits) {
-                Ok((stream, signals)) => {
-                    // An async function around actix's future would double the memory of the future, so the future is
-                    // in a box.
-                    let dispatcher = Box::pin(http.call((stream, Protocol::Http1, peer)));
+                Ok((socket, signals)) => {
+                    let dispatcher = dispatch(http, socket, peer, &signals, &limits);
                     Ok(hold(dispatcher, signals))
                 }
                 Err(refused) => Err(refused),
@@ -139,12 +147,14 @@ where
 struct NoPlace {
     socket: TcpStream,
     refusing: Option<Refusing>,
+    /// True if the client expects TLS. A response would need a handshake, so the client gets no response.
+    is_secured: bool,
 }
 
 impl NoPlace {
     /// Answers 503, and waits briefly for the client to read the response.
     async fn answer(mut self) {
-        if self.refusing.is_none() {
+        if self.refusing.is_none() || self.is_secured {
             return;
         }
         let _ = timeout(REFUSAL, async {
@@ -163,20 +173,50 @@ fn admit(
     peer: Option<SocketAddr>,
     registry: &Arc<Registry>,
     limits: &ConnectionLimits,
-) -> Result<(Stream, Rc<ConnectionSignals>), NoPlace> {
+) -> Result<(TcpStream, Rc<ConnectionSignals>), NoPlace> {
     let now = Instant::now();
     let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(place) = registry.admit(address, now) else {
         return Err(NoPlace {
             socket,
             refusing: registry.refusal(),
+            is_secured: limits.is_secured(),
         });
     };
     // Do not delay writes to collect more data, because each response is written at once.
     let _ = socket.set_nodelay(true);
     let signals = Rc::new(ConnectionSignals::new(place, limits, now));
-    let metrics = limits.metrics.clone();
-    Ok((Stream::new(socket, Rc::clone(&signals), metrics), signals))
+    Ok((socket, signals))
+}
+
+/// Returns the future that serves a connection. An async function around actix's future would double the memory of the
+/// future, so the future is in a box.
+fn dispatch<H>(
+    http: &Rc<H>,
+    socket: TcpStream,
+    peer: Option<SocketAddr>,
+    signals: &Rc<ConnectionSignals>,
+    limits: &ConnectionLimits,
+) -> impl Future + use<H>
+where
+    H: Service<(Stream, Protocol, Option<SocketAddr>)> + 'static,
+{
+    let (held, metrics) = (Rc::clone(signals), limits.metrics.clone());
+    #[cfg(feature = "tls")]
+    if let Some(certificates) = &limits.certificates {
+        let config = certificates.current().config();
+        let http = Rc::clone(http);
+        return Either::Right(Box::pin(async move {
+            let secured = shake_hands(socket, Rc::clone(&held), config).await?;
+            let stream = Stream::new(Socket::Secured(secured), held, metrics);
+            Some(Box::pin(http.call((stream, Protocol::Http1, peer))).await)
+        }));
+    }
+    let stream = Stream::new(Socket::Plain(socket), held, metrics);
+    let plain = Box::pin(http.call((stream, Protocol::Http1, peer)));
+    #[cfg(feature = "tls")]
+    let plain = Either::Left(plain.map(Some));
+    plain
 }
 
 /// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the buffers could take

@@ -100,6 +100,21 @@ impl Signals {
     }
 }
 
+/// Methods for the TLS handshake.
+#[cfg(feature = "tls")]
+impl Signals {
+    /// Reports that the handshake begins. The deadline of a head applies to the handshake.
+    pub(super) fn handshake_begins(&self) {
+        self.head_since.set(Some(self.idle_since.get()));
+    }
+
+    /// Reports that the handshake is over. The connection now waits for a request.
+    pub(super) fn handshake_ended(&self) {
+        self.head_since.set(None);
+        self.rest();
+    }
+}
+
 /// Methods for the stream.
 impl Signals {
     /// Returns the number of bytes that may go to actix now. The number can be 0.

@@ -5,21 +5,19 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 
 use super::signals::{MOST_AHEAD, Signals};
+use super::socket::Socket;
 
-/// A TCP stream that passes one exchange at a time to actix, and reads no more than [`MOST_AHEAD`] bytes in advance.
+/// A stream that passes one exchange at a time to actix, and reads no more than [`MOST_AHEAD`] bytes in advance.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     /// The bytes that were read ahead.
     kept: BytesMut,
     is_at_end: bool,
@@ -28,7 +26,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, signals: Rc<Signals>, metrics: Metrics) -> Self {
+    pub(super) fn new(socket: Socket, signals: Rc<Signals>, metrics: Metrics) -> Self {
         Self {
             socket,
             kept: BytesMut::new(),
@@ -129,7 +127,9 @@ impl AsyncWrite for Stream {
                 if let Ok(written) = written {
                     this.metrics.sent(*written);
                 }
-                this.signals.wrote();
+                if !this.socket.reports_writes() {
+                    this.signals.wrote();
+                }
             }
             Poll::Pending => this.signals.is_blocked(),
         }
@@ -151,13 +151,8 @@ impl AsyncWrite for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let Some(words) = self.signals.last_words() {
-            let _ = self.socket.try_write(words);
-        }
-        if self.signals.is_stuck() {
-            // Without this, the kernel would keep the responses, and try to send them to the client for minutes.
-            let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
-        }
+        let last = self.signals.last_words();
+        self.socket.end(last, self.signals.is_stuck());
     }
 }
 

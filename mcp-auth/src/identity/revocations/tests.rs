@@ -9,6 +9,7 @@ use super::document::Malformed;
 use super::file::FileError;
 use super::*;
 use crate::identity::test_support::{self, NOW};
+use crate::watched_file::ReadError;
 
 /// A token of `user_ada` with every id.
 const IDS: TokenIds<'_> = TokenIds {
@@ -376,9 +377,12 @@ fn a_file_that_cannot_be_read_at_the_start_is_an_error() {
     let open = |path: &Path| RevocationFile::open(path, &Revocations::default()).err();
     assert_eq!(
         open(&directory.path().join("none")),
-        Some(FileError::Missing)
+        Some(FileError::Read(ReadError::Missing))
     );
-    assert_eq!(open(directory.path()), Some(FileError::NotAFile));
+    assert_eq!(
+        open(directory.path()),
+        Some(FileError::Read(ReadError::NotAFile))
+    );
     let malformed = directory.path().join("malformed");
     fs::write(&malformed, "{").unwrap();
     let incomplete = Malformed::Incomplete { line: 1 };
@@ -388,7 +392,12 @@ fn a_file_that_cannot_be_read_at_the_start_is_an_error() {
         .unwrap()
         .set_len(64 * 1024 * 1024 + 1)
         .unwrap();
-    assert_eq!(open(&long), Some(FileError::TooLong));
+    assert_eq!(
+        open(&long),
+        Some(FileError::Read(ReadError::TooLong {
+            most_bytes: 64 << 20
+        }))
+    );
 }
 
 #[test]

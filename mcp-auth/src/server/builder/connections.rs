@@ -153,6 +153,8 @@ impl ConnectionOptions {
             age: self.age,
             workers: available_parallelism().map_or(2, NonZeroUsize::get),
             metrics,
+            #[cfg(feature = "tls")]
+            certificates: None,
         })
     }
 }

@@ -18,6 +18,7 @@ mod sessions;
 mod state_keys;
 pub(super) mod stdio;
 mod tasks;
+mod tls;
 pub(super) mod tokens;
 
 use std::fmt;
@@ -43,6 +44,8 @@ pub(super) use monitoring::Monitoring;
 pub(super) use scopes::OFFLINE_ACCESS;
 pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
+#[cfg(feature = "tls")]
+pub(super) use tls::Tls;
 
 use audience::AudienceOptions;
 use audit::AuditOptions;
@@ -61,6 +64,7 @@ use state_keys::StateKeyOptions;
 #[cfg(feature = "stdio")]
 use stdio::StdioOptions;
 use tasks::TaskOptions;
+use tls::TlsOptions;
 use tokens::TokenOptions;
 
 /// The environment variables that all topics read.
@@ -77,6 +81,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         state_keys::VARIABLES,
         sessions::VARIABLES,
         stdio::VARIABLES,
+        tls::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -179,6 +184,7 @@ pub struct ServerBuilder {
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
+    pub(super) tls: TlsOptions,
     pub(super) audit: AuditOptions,
     pub(super) schemas: SchemaOptions,
     #[cfg(feature = "stdio")]
@@ -216,6 +222,7 @@ impl ServerBuilder {
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
+            tls: TlsOptions::default(),
             audit: AuditOptions::default(),
             schemas: SchemaOptions::default(),
             #[cfg(feature = "stdio")]

@@ -52,8 +52,8 @@ impl Default for ServingOptions {
 /// The address, the URL, and the accepted hosts and origins of requests.
 impl ServerBuilder {
     /// Sets the public URL of the endpoint, which is its canonical URL. Default: `MCP_URL`, or
-    /// `http://127.0.0.1:{port}/mcp` if that variable is unset and the server listens on loopback. A server that
-    /// listens on another address does not start without this setting.
+    /// `http://127.0.0.1:{port}/mcp` if that variable is unset and the server listens on loopback, with `https` if the
+    /// server speaks TLS. A server that listens on another address does not start without this setting.
     ///
     /// If the URL is an origin without a path, the server appends the endpoint's path. The URL must use https; http is
     /// permitted on loopback, and inside a private network with [`dangerous_http_url`](Self::dangerous_http_url). The
@@ -233,6 +233,7 @@ impl ServingOptions {
         &self,
         env: &Environment<'_>,
         address: &Address,
+        has_tls: bool,
     ) -> Result<Canonical, Finding> {
         let path = &self.path;
         if !path.starts_with('/') {
@@ -248,7 +249,10 @@ impl ServingOptions {
         let canonical = match url.value {
             Some(url) if self.dangerous_http_url => Canonical::parse_allowing_http(&url, path),
             Some(url) => Canonical::parse(&url, path),
-            None if loopback::is_host(host) => Canonical::loopback(host, address.port.value, path),
+            None if loopback::is_host(host) => {
+                let scheme = if has_tls { "https" } else { "http" };
+                Canonical::loopback(scheme, host, address.port.value, path)
+            }
             None => {
                 let what = format!("MCP_URL is not set, and {host} is not loopback");
                 let remedy =
@@ -256,11 +260,18 @@ impl ServingOptions {
                 return Err(Finding::new(&codes::URL_MISSING, what).remedy_is(remedy));
             }
         };
-        canonical.map_err(|error| {
+        let canonical = canonical.map_err(|error| {
             let what = format!("{}: {}", url.source, chain(&error));
             let remedy = "set it like https://mcp.example.com/mcp";
             Finding::new(&codes::URL_INVALID, what).remedy_is(remedy)
-        })
+        })?;
+        if has_tls && !canonical.is_https() {
+            let (source, url) = (url.source, canonical.as_str());
+            let what = format!("{source} is `{url}`, but the server speaks https only");
+            let remedy = "set it to the https URL, or unset MCP_TLS_CERT and MCP_TLS_KEY";
+            return Err(Finding::new(&codes::HTTP_URL_WITH_TLS, what).remedy_is(remedy));
+        }
+        Ok(canonical)
     }
 
     /// Reads the listed hosts and origins, and adds a finding for each invalid entry.

@@ -1,0 +1,9 @@
+//! The certificate of a server that speaks TLS, and its files.
+//!
+//! This module owns the parameters of handshakes. The module [`connection`](super::connection) runs the handshakes within
+//! the limits of connections.
+
+mod certificate;
+mod files;
+
+pub(crate) use files::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};
