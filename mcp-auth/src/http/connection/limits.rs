@@ -27,6 +27,9 @@ pub(crate) struct ConnectionLimits {
     pub(crate) write_deadline: Duration,
     /// The age of a connection from which its next response closes it.
     pub(crate) age: Duration,
+    /// The largest number of requests that a connection of HTTP/2 may have in flight.
+    #[cfg(feature = "tls")]
+    pub(crate) requests_per_connection: u32,
     /// The number of threads that serve connections.
     pub(crate) workers: usize,
     /// Counts connections, their bytes, and the limits that they reach.
