@@ -10,7 +10,7 @@
 //! | `otel` | the export of spans over OTLP, with the variables `OTEL_…` of OpenTelemetry, as [Operate][operate] shows; the module [`otel`]; adds the crates of OpenTelemetry |
 //! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
-//! | `tls` | `MCP_TLS_CERT`, `MCP_TLS_KEY` and [`ServerBuilder::tls`]: https in the process, as [TLS][tls] shows; adds the crates `rustls` and `tokio-rustls`, which the HTTP client for Clerk already uses |
+//! | `tls` | `MCP_TLS_CERT`, `MCP_TLS_KEY` and [`ServerBuilder::tls`]: https and HTTP/2 in the process, as [TLS][tls] shows; adds the crates `h2`, and `tokio-rustls`, which the HTTP client for Clerk already uses |
 //!
 //! All features are off by default. A feature adds items and changes no authorization check. `emulator` and `testing`
 //! each add the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on

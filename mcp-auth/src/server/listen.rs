@@ -22,8 +22,8 @@ impl Server {
     /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
     /// [`connection_age`](crate::ServerBuilder::connection_age). Await the returned server to run it.
     ///
-    /// The server listens on the address of `listener`. It speaks plain HTTP/1.1, with one worker
-    /// for each processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C the server
+    /// The server listens on the address of `listener`. It speaks plain HTTP/1.1, or with
+    /// `ServerBuilder::tls` HTTP/2 and HTTP/1.1 over TLS, with one worker for each processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C the server
     /// drops them.
     ///
     /// ```no_run

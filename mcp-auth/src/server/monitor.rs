@@ -82,6 +82,8 @@ fn limits() -> ConnectionLimits {
         workers: 1,
         metrics: Metrics::default(),
         #[cfg(feature = "tls")]
+        requests_per_connection: 1,
+        #[cfg(feature = "tls")]
         certificates: None,
     }
 }

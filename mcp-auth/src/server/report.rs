@@ -33,12 +33,8 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
-    /// The lines about metrics.
-    metrics: Vec<String>,
-    /// The collector to which spans are exported.
-    spans: Vec<String>,
-    /// The lines about TLS.
-    tls: Vec<String>,
+    /// The parts about metrics, spans and TLS: the heading of each part, and its lines.
+    further: Vec<(&'static str, Vec<String>)>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
@@ -88,9 +84,7 @@ impl Report {
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
-            metrics: Vec::new(),
-            spans: Vec::new(),
-            tls: Vec::new(),
+            further: Vec::new(),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -122,11 +116,12 @@ impl Report {
     /// Adds the address of metrics. If other machines can reach it, also says what they read there.
     #[cfg(feature = "metrics")]
     pub(super) fn exposes_metrics_at(&mut self, address: SocketAddr) {
-        self.metrics.push(format!("http://{address}/metrics"));
+        let mut lines = vec![format!("http://{address}/metrics")];
         if !address.ip().is_loopback() {
             let line = "everyone who can connect to it reads the names of the tools, and the numbers of calls, denials and refused tokens";
-            self.metrics.push(line.to_owned());
+            lines.push(line.to_owned());
         }
+        self.further.push(("metrics ", lines));
     }
 
     /// Adds the certificate of a server that speaks TLS.
@@ -137,15 +132,16 @@ impl Report {
             "the certificate in {path}, which expires on {}",
             day_of(end)
         );
-        self.tls.push(line);
-        let line = "a change of the certificate takes effect within a second, without a restart";
-        self.tls.push(line.to_owned());
+        let change = "a change of the certificate takes effect within a second, without a restart";
+        self.further
+            .push(("tls     ", vec![line, change.to_owned()]));
     }
 
     /// Adds the collector to which spans are exported.
     #[cfg(feature = "otel")]
     pub(super) fn exports_spans_to(&mut self, collector: &str) {
-        self.spans.push(format!("to {collector}"));
+        self.further
+            .push(("spans   ", vec![format!("to {collector}")]));
     }
 
     /// Makes this the report of a stdio server, which has one caller and no URL.
@@ -255,13 +251,9 @@ impl fmt::Display for Report {
                 "  state     {file} (keeps clients signed in; delete it to start afresh)"
             )?;
         }
-        for (head, lines) in [
-            ("enforced", &self.enforced),
-            ("limits  ", &self.limits),
-            ("metrics ", &self.metrics),
-            ("spans   ", &self.spans),
-            ("tls     ", &self.tls),
-        ] {
+        let rules = [("enforced", &self.enforced), ("limits  ", &self.limits)];
+        let further = self.further.iter().map(|(head, lines)| (*head, lines));
+        for (head, lines) in rules.into_iter().chain(further) {
             for (index, line) in lines.iter().enumerate() {
                 let head = if index == 0 { head } else { "        " };
                 writeln!(f, "  {head}  {line}")?;

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
+use super::super::tls::HTTP_2;
 use super::signals::Signals;
 use super::wire::Wire;
 
@@ -20,7 +21,7 @@ use super::wire::Wire;
 pub(super) struct Secured(Box<TlsStream<Wire>>);
 
 /// Makes the handshake. Returns `None` if the handshake fails. The deadline of a head also applies to the handshake, from
-/// the moment when the connection is accepted.
+/// the moment when the connection is accepted until the caller reports the end of the handshake.
 pub(super) async fn shake_hands(
     socket: TcpStream,
     signals: Rc<Signals>,
@@ -33,10 +34,7 @@ pub(super) async fn shake_hands(
         session.set_buffer_limit(Some(MOST_UNSENT));
     });
     match handshake.into_fallible().await {
-        Ok(stream) => {
-            signals.handshake_ended();
-            Some(Secured(Box::new(stream)))
-        }
+        Ok(stream) => Some(Secured(Box::new(stream))),
         Err((_, wire)) => {
             if wire.got_plain_http() {
                 let _ = wire.socket().try_write(NOT_PLAIN);
@@ -47,6 +45,11 @@ pub(super) async fn shake_hands(
 }
 
 impl Secured {
+    /// Returns true if client and server agreed on HTTP/2.
+    pub(super) fn speaks_http_2(&self) -> bool {
+        self.0.get_ref().1.alpn_protocol() == Some(HTTP_2)
+    }
+
     /// Tells the client that no more bytes follow, after these last bytes. Writes only bytes that the system takes at once.
     pub(super) fn end(&mut self, last: Option<&[u8]>) {
         let (wire, session) = self.0.get_mut();

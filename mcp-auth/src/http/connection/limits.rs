@@ -27,6 +27,9 @@ pub(crate) struct ConnectionLimits {
     pub(crate) write_deadline: Duration,
     /// A connection that is at least this old closes with its next response.
     pub(crate) age: Duration,
+    /// The largest number of requests that a connection of HTTP/2 may have in flight.
+    #[cfg(feature = "tls")]
+    pub(crate) requests_per_connection: u32,
     /// The number of threads that serve connections.
     pub(crate) workers: usize,
     /// Counts connections, their bytes, and the limits that they reach.

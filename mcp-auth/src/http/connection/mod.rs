@@ -18,6 +18,8 @@ mod exchange;
 #[cfg(feature = "tls")]
 mod handshake;
 mod hold;
+#[cfg(feature = "tls")]
+mod http2;
 mod limits;
 mod registry;
 mod scan;
@@ -27,6 +29,7 @@ mod socket;
 mod stream;
 #[cfg(feature = "tls")]
 mod wire;
+mod worker;
 
 pub(super) use close::announce_close;
 pub(crate) use limits::ConnectionLimits;

@@ -1,34 +1,28 @@
-//! Accepts connections: the server around actix's HTTP service.
+//! Accepts connections: the server around the services of each worker.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::future;
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
 use actix_http::body::{BoxBody, MessageBody};
-use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
-use actix_service::{IntoServiceFactory, apply_fn_factory, fn_factory};
+use actix_http::{HttpService, KeepAlive, Request, Response};
+use actix_service::{IntoServiceFactory, apply_fn, apply_fn_factory, fn_factory};
 use actix_web::dev::{self, Service, ServiceFactory};
-use futures_util::TryFutureExt;
-#[cfg(feature = "tls")]
-use futures_util::future::{Either, FutureExt};
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
 
 use crate::metrics::CONNECTIONS;
 
 use super::exchange;
 #[cfg(feature = "tls")]
-use super::handshake::shake_hands;
-use super::hold::hold;
+use super::http2::Services;
 use super::limits::ConnectionLimits;
-use super::registry::{Refusing, Registry};
-use super::signals::Signals as ConnectionSignals;
-use super::socket::Socket;
+use super::registry::Registry;
 use super::stream::Stream;
+use super::worker::Worker;
 
 /// The services of a worker.
 #[derive(Debug)]
@@ -95,128 +89,89 @@ where
     let limits = limits.clone();
     let service = move || {
         let flow = factory();
+        let (service, expect) = (flow.service.into_factory(), flow.expect);
+        let (registry, limits) = (Arc::clone(&registry), Rc::new(limits.clone()));
         let shutdown = shutdown.clone();
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let shutdown = shutdown.clone();
-                async move { shutdown.notified().await }
-            })
-            // This module enforces the deadlines. actix's own deadlines would only add timers.
-            .keep_alive(KeepAlive::Os)
-            .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(LINGER)
-            // If a client closes the connection, its call is cancelled. With half-open connections the server would not
-            // notice the close.
-            .h1_allow_half_closed(false)
-            .local_addr(address)
-            .expect(apply_fn_factory(flow.expect, exchange::judge))
-            .on_connect_ext(|stream: &Stream, data| {
-                data.insert(Rc::clone(stream.signals()));
-            })
-            .finish(apply_fn_factory(
-                flow.service.into_factory(),
-                exchange::answer::<S::Service, B>,
-            ));
-        let (registry, limits) = (Arc::clone(&registry), limits.clone());
-        let shared =
-            fn_factory::<_, (), _, (Stream, Protocol, Option<SocketAddr>), _, _>(move || {
-                http.new_service(()).map_ok(Rc::new)
-            });
-        apply_fn_factory(shared, move |socket: TcpStream, http: &Rc<_>| {
-            let peer = socket.peer_addr().ok();
-            let held = match admit(socket, peer, &registry, &limits) {
-                Ok((socket, signals)) => {
-                    let dispatcher = dispatch(http, socket, peer, &signals, &limits);
-                    Ok(hold(dispatcher, signals))
-                }
-                Err(refused) => Err(refused),
-            };
+        fn_factory(move || {
+            let (service, expect) = (service.new_service(()), expect.new_service(()));
+            let (registry, limits) = (Arc::clone(&registry), Rc::clone(&limits));
+            let shutdown = shutdown.clone();
             async move {
-                match held {
-                    Ok(held) => held.await,
-                    Err(refused) => refused.answer().await,
-                }
-                Ok(())
+                let service = Rc::new(ready(service.await)?);
+                let expect = Rc::new(ready(expect.await)?);
+                let stopping = shutdown.clone();
+                let http = HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    // This module enforces the deadlines. actix's own deadlines would only add timers.
+                    .keep_alive(KeepAlive::Os)
+                    .client_request_timeout(Duration::ZERO)
+                    .client_disconnect_timeout(LINGER)
+                    // If a client closes the connection, its call is cancelled. With half-open connections the server
+                    // would not notice the close.
+                    .h1_allow_half_closed(false)
+                    .local_addr(address)
+                    .expect(apply_fn_factory(shared(&expect), exchange::judge))
+                    .on_connect_ext(|stream: &Stream, data| {
+                        data.insert(Rc::clone(stream.signals()));
+                    })
+                    .finish(apply_fn_factory(
+                        shared(&service),
+                        exchange::answer::<Rc<S::Service>, B>,
+                    ));
+                let worker = Worker {
+                    http_1: Rc::new(ready(http.new_service(()).await)?),
+                    #[cfg(feature = "tls")]
+                    http_2: Services { service, expect },
+                    #[cfg(not(feature = "tls"))]
+                    http_2: (),
+                    #[cfg(feature = "tls")]
+                    shutdown,
+                    registry,
+                    limits,
+                };
+                Ok::<_, String>(apply_fn(
+                    worker,
+                    |socket: TcpStream, worker: &Worker<_, _>| {
+                        #[cfg(feature = "tls")]
+                        let held = worker.serve::<B>(socket);
+                        #[cfg(not(feature = "tls"))]
+                        let held = worker.serve(socket);
+                        async move {
+                            match held {
+                                Ok(held) => held.await,
+                                Err(refused) => refused.answer().await,
+                            }
+                            Ok(())
+                        }
+                    },
+                ))
             }
         })
     };
     Ok(builder.listen("mcp-auth", listener, service)?.run())
 }
 
-/// A connection that the registry did not admit.
-struct NoPlace {
-    socket: TcpStream,
-    refusing: Option<Refusing>,
-    /// True if the client expects TLS. A response would need a handshake, so the client gets no response.
-    is_secured: bool,
+/// Returns a factory whose services are all the same service.
+fn shared<S: Service<Request>>(
+    service: &Rc<S>,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = S::Response,
+    Error = S::Error,
+    Service = Rc<S>,
+    InitError = String,
+> + use<S> {
+    let service = Rc::clone(service);
+    fn_factory::<_, (), _, Request, _, _>(move || future::ready(Ok(Rc::clone(&service))))
 }
 
-impl NoPlace {
-    /// Answers 503, and waits briefly for the client to read the response.
-    async fn answer(mut self) {
-        if self.refusing.is_none() || self.is_secured {
-            return;
-        }
-        let _ = timeout(REFUSAL, async {
-            self.socket.write_all(NO_PLACE).await?;
-            self.socket.shutdown().await?;
-            let mut passed_over = [0; 1024];
-            while self.socket.read(&mut passed_over).await? > 0 {}
-            io::Result::Ok(())
-        })
-        .await;
-    }
-}
-
-fn admit(
-    socket: TcpStream,
-    peer: Option<SocketAddr>,
-    registry: &Arc<Registry>,
-    limits: &ConnectionLimits,
-) -> Result<(TcpStream, Rc<ConnectionSignals>), NoPlace> {
-    let now = Instant::now();
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(place) = registry.admit(address, now) else {
-        return Err(NoPlace {
-            socket,
-            refusing: registry.refusal(),
-            is_secured: limits.is_secured(),
-        });
-    };
-    // Do not delay writes to collect more data, because each response is written at once.
-    let _ = socket.set_nodelay(true);
-    let signals = Rc::new(ConnectionSignals::new(place, limits, now));
-    Ok((socket, signals))
-}
-
-/// Returns the future that serves a connection. An async function around actix's future would double the memory of the
-/// future, so the future is in a box.
-fn dispatch<H>(
-    http: &Rc<H>,
-    socket: TcpStream,
-    peer: Option<SocketAddr>,
-    signals: &Rc<ConnectionSignals>,
-    limits: &ConnectionLimits,
-) -> impl Future + use<H>
-where
-    H: Service<(Stream, Protocol, Option<SocketAddr>)> + 'static,
-{
-    let (held, metrics) = (Rc::clone(signals), limits.metrics.clone());
-    #[cfg(feature = "tls")]
-    if let Some(certificates) = &limits.certificates {
-        let config = certificates.current().config();
-        let http = Rc::clone(http);
-        return Either::Right(Box::pin(async move {
-            let secured = shake_hands(socket, Rc::clone(&held), config).await?;
-            let stream = Stream::new(Socket::Secured(secured), held, metrics);
-            Some(Box::pin(http.call((stream, Protocol::Http1, peer))).await)
-        }));
-    }
-    let stream = Stream::new(Socket::Plain(socket), held, metrics);
-    let plain = Box::pin(http.call((stream, Protocol::Http1, peer)));
-    #[cfg(feature = "tls")]
-    let plain = Either::Left(plain.map(Some));
-    plain
+/// Returns a service, or the reason why it could not be made.
+fn ready<S, E: fmt::Debug>(made: Result<S, E>) -> Result<S, String> {
+    made.map_err(|error| format!("{error:?}"))
 }
 
 /// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the buffers could take
@@ -245,5 +200,3 @@ pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
 const SOCKET_BUFFER: usize = 64 * 1024;
 /// The time that a client has to read a refusal that was sent before the body was read.
 const LINGER: Duration = Duration::from_secs(1);
-const REFUSAL: Duration = Duration::from_millis(500);
-const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\ncache-control: no-store\r\nconnection: close\r\n\r\n";

@@ -115,6 +115,32 @@ impl Signals {
     }
 }
 
+/// Methods for the requests of HTTP/2, which a connection can have at the same time.
+#[cfg(feature = "tls")]
+impl Signals {
+    /// Reports that one request is in flight, and has been transferring data since this time.
+    pub(super) fn transfers(&self, since: Instant) {
+        self.is_open.set(true);
+        self.place.transfer(since);
+    }
+
+    /// Reports that a request runs.
+    pub(super) fn calls(&self) {
+        self.is_open.set(true);
+        // A connection whose client does not read can be closed for another connection.
+        if !self.is_stuck() {
+            // An evicted connection closes in this turn.
+            let _ = self.place.call();
+        }
+    }
+
+    /// Reports that no request is in flight.
+    pub(super) fn requests_ended(&self) {
+        self.is_open.set(false);
+        self.rest();
+    }
+}
+
 /// Methods for the stream.
 impl Signals {
     /// Returns the number of bytes that may go to actix now. The number can be 0.

@@ -173,6 +173,8 @@ fn or_missing(error: &PemError, missing: CertificateError) -> CertificateError {
 }
 
 /// The protocols that the server offers (RFC 7301), the preferred protocol first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+/// The name of HTTP/2 over TLS (RFC 9113 section 3.2).
+pub(in crate::http) const HTTP_2: &[u8] = b"h2";
 /// The year 10000. The form of times in certificates ends before this time (RFC 5280 section 4.1.2.5).
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);

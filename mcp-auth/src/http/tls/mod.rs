@@ -6,4 +6,5 @@
 mod certificate;
 mod files;
 
+pub(super) use certificate::HTTP_2;
 pub(crate) use files::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};

@@ -21,6 +21,8 @@ pub(in crate::server) struct ConnectionOptions {
     idle_limit: Duration,
     write_deadline: Duration,
     age: Duration,
+    #[cfg(feature = "tls")]
+    requests_per_connection: u32,
 }
 
 /// Limits of connections. They apply if the server listens itself ([`serve`](Self::serve),
@@ -91,6 +93,19 @@ impl ServerBuilder {
         self.connections.age = age;
         self
     }
+
+    /// Sets how many requests a client may have in flight on one connection of HTTP/2; at least 1, and 100 by default. The
+    /// server resets a further request with `REFUSED_STREAM`, and the client can send it again.
+    ///
+    /// Each request in flight beyond the first also counts as a connection, for [`connections`](Self::connections) and
+    /// [`connections_per_network`](Self::connections_per_network).
+    ///
+    /// Source: RFC 9113 section 5.1.2.
+    #[cfg(feature = "tls")]
+    pub fn requests_per_connection(mut self, most: u32) -> Self {
+        self.connections.requests_per_connection = most;
+        self
+    }
 }
 
 impl Default for ConnectionOptions {
@@ -102,6 +117,8 @@ impl Default for ConnectionOptions {
             idle_limit: Duration::from_secs(75),
             write_deadline: Duration::from_secs(30),
             age: Duration::from_secs(60 * 60),
+            #[cfg(feature = "tls")]
+            requests_per_connection: 100,
         }
     }
 }
@@ -127,6 +144,8 @@ impl ConnectionOptions {
             return Err(code("connections").invalid(connections, &expected));
         }
         let per_network = self.most_per_network.unwrap_or(connections.div_ceil(2));
+        #[cfg(feature = "tls")]
+        code("requests_per_connection").at_least(self.requests_per_connection, &1, AT_LEAST_ONE)?;
         code("connections").at_least(connections, &1, AT_LEAST_ONE)?;
         code("connections_per_network").at_least(per_network, &1, AT_LEAST_ONE)?;
         if per_network > connections {
@@ -151,6 +170,8 @@ impl ConnectionOptions {
             idle_limit: self.idle_limit,
             write_deadline: self.write_deadline,
             age: self.age,
+            #[cfg(feature = "tls")]
+            requests_per_connection: self.requests_per_connection,
             workers: available_parallelism().map_or(2, NonZeroUsize::get),
             metrics,
             #[cfg(feature = "tls")]
