@@ -351,7 +351,6 @@ async fn with_wait(trouble: Trouble) {
     assert!(without.iter().all(|call| !call.is_served));
     assert_eq!(without.len() as u64, lost);
     assert!(lost >= 100, "{lost}");
-    println!("{} refused calls, {lost} without a record", refused.len());
 }
 
 impl Trouble {
@@ -408,11 +407,6 @@ impl Trouble {
         let says_failed = stderr.contains("the audit sink failed; its records wait");
         assert_eq!(says_failed, matches!(self, Self::FullDisk), "{stderr}");
         let kept = traces(&records);
-        println!(
-            "{self:?}: {} calls, {} records, {lost} lost",
-            calls.0.len(),
-            kept.len()
-        );
         assert_eq!(kept.difference(&calls.traces()).count(), 0);
         (kept, lost, calls)
     }
