@@ -233,14 +233,12 @@ impl Shared {
             if let Some(failures) = self.failure_log.due(self.clock.uptime()) {
                 tracing::error!(target: "mcp_auth", %error, failures, "the audit sink failed; its records wait");
             }
-            if self
-                .deadline
-                .get()
-                .is_some_and(|deadline| *deadline <= Instant::now())
-            {
+            let rest = self.deadline.get();
+            let rest = rest.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if rest == Some(Duration::ZERO) {
                 return false;
             }
-            thread::park_timeout(pause);
+            thread::park_timeout(rest.map_or(pause, |rest| pause.min(rest)));
             pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
         }
     }
@@ -278,7 +276,7 @@ impl Work {
                     .flatten();
             }
             is_behind = batch.len() == BATCH;
-            self.write(&batch);
+            self.write(batch);
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();
                 if let Some(tick) = self.shared.tick.get() {
@@ -289,7 +287,7 @@ impl Work {
         // A call that ended at the same time may have added its record after the last message.
         while let Ok(message) = self.messages.try_recv() {
             if let Message::Write(queued) = message {
-                self.write(&[queued]);
+                self.write(vec![queued]);
             }
         }
         let records = self.shared.lost.load(Ordering::Acquire);
@@ -299,7 +297,7 @@ impl Work {
     }
 
     /// Writes a batch, and then the number of the records that were lost.
-    fn write(&mut self, batch: &[Queued]) {
+    fn write(&mut self, batch: Vec<Queued>) {
         let Self { sink, shared, .. } = self;
         let mut all = batch.iter();
         let is_kept = all.all(|queued| shared.insist(|| sink.write(&queued.record)))
@@ -307,6 +305,8 @@ impl Work {
         if !is_kept {
             return shared.lose(batch.len() as u64);
         }
+        // The places are free before the next record is written.
+        drop(batch);
         let lost = shared.lost.swap(0, Ordering::AcqRel);
         if lost == 0 {
             return;
