@@ -36,7 +36,9 @@ pub(crate) use self::connection::{
 };
 pub(crate) use self::documents::ResourceInfo;
 pub(crate) use self::endpoint::ANONYMOUS_BODY;
-pub(crate) use self::explorer::{Cast, Explored, Person, Place, SPANS, TokenSource, TokenWish};
+pub(crate) use self::explorer::{Cast, Explored, SPANS};
+#[cfg(feature = "emulator")]
+pub(crate) use self::explorer::{Person, Place, TokenSource, TokenWish};
 pub(crate) use self::gate::{Gate, Origins};
 pub(crate) use self::listed::{AllowedHost, BadEntry, origin};
 #[cfg(feature = "metrics")]

@@ -102,6 +102,10 @@ pub(crate) trait TokenSource: fmt::Debug + Send + Sync {
 /// The token that a person at the explorer wants.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only a local Clerk reads the fields")
+)]
 pub(crate) struct TokenWish {
     pub(crate) user: Option<String>,
     pub(crate) machine: Option<String>,
