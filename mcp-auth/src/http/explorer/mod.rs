@@ -105,7 +105,7 @@ pub(crate) trait TokenSource: fmt::Debug + Send + Sync {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     not(feature = "emulator"),
-    expect(dead_code, reason = "only a local Clerk reads a wish")
+    expect(dead_code, reason = "only a local Clerk reads the fields")
 )]
 pub(crate) struct TokenWish {
     pub(crate) user: Option<String>,
