@@ -18,7 +18,7 @@ use crate::process::{Process, refusal};
 use crate::reply::Reply;
 use crate::subscriptions::Wiki;
 use crate::support::{
-    ERAS, Era, ORGANIZATION_REQUIRED, World, client, emulator, eventually, message,
+    ERAS, Era, LOAD, ORGANIZATION_REQUIRED, World, client, emulator, eventually, message,
 };
 
 /// The time within which the server reads a change even on a busy machine. The documentation promises a second.
@@ -323,6 +323,7 @@ async fn under_load(
 
 #[actix_web::test]
 async fn under_load_the_handle_revokes_and_restores_at_once_and_disturbs_nobody_else() {
+    let _alone = LOAD.lock().await;
     let (world, revocations) = world(ServerBuilder::dangerous_without_rates).await;
     let ada = world.mint(
         &TokenRequest::oauth("ada")
@@ -386,6 +387,7 @@ async fn under_load_the_handle_revokes_and_restores_at_once_and_disturbs_nobody_
 
 #[actix_web::test]
 async fn under_load_a_file_revokes_within_a_second_and_a_long_list_disturbs_nobody() {
+    let _alone = LOAD.lock().await;
     let file = File::new();
     let path = file.path().to_owned();
     let (world, _) = world(|builder| builder.dangerous_without_rates().revocation_file(path)).await;

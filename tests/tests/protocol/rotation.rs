@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::load::{Called, Latency, Load};
-use crate::support::{Ask, Era, World, eventually};
+use crate::support::{Ask, Era, LOAD, World, eventually};
 
 const JWKS: &str = "/.well-known/jwks.json";
 const CONNECTIONS: u8 = 8;
@@ -210,12 +210,14 @@ async fn replace(what: &str, rotate: impl Fn(&Instance)) -> String {
 
 #[actix_web::test]
 async fn a_key_with_a_new_id_loses_no_call_under_load() {
+    let _alone = LOAD.lock().await;
     let report = replace("another kid", |clerk| clerk.rotate_key().unwrap()).await;
     println!("{report}");
 }
 
 #[actix_web::test]
 async fn a_key_with_the_id_of_the_old_one_loses_no_call_under_load() {
+    let _alone = LOAD.lock().await;
     let report = replace("the same kid", |clerk| {
         clerk.rotate_key_keeping_id().unwrap()
     })
@@ -225,6 +227,7 @@ async fn a_key_with_the_id_of_the_old_one_loses_no_call_under_load() {
 
 #[actix_web::test]
 async fn overlapping_keys_lose_no_call_and_a_withdrawn_key_ends_with_the_next_refresh() {
+    let _alone = LOAD.lock().await;
     let test = Rotation::begin().await;
     let old = test.world.instance.key_ids().remove(0);
     let script = async {
@@ -276,12 +279,14 @@ async fn replace_in_a_flood(what: &str, rotate: impl Fn(&Instance)) -> String {
 
 #[actix_web::test]
 async fn made_up_keys_neither_delay_a_new_key_nor_cause_a_flood_of_fetches() {
+    let _alone = LOAD.lock().await;
     let report = replace_in_a_flood("another kid, flood", |clerk| clerk.rotate_key().unwrap());
     println!("{}", report.await);
 }
 
 #[actix_web::test]
 async fn made_up_signatures_neither_delay_a_key_of_the_same_id_nor_cause_a_flood_of_fetches() {
+    let _alone = LOAD.lock().await;
     let rotate = |clerk: &Instance| clerk.rotate_key_keeping_id().unwrap();
     let report = replace_in_a_flood("the same kid, flood", rotate);
     println!("{}", report.await);

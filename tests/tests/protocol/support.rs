@@ -12,7 +12,7 @@ use mcp_auth::testing::TestClock;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep};
 
 use crate::raw::Raw;
@@ -465,9 +465,12 @@ pub(crate) fn modern_meta() -> Value {
     })
 }
 
+/// A test that keeps both cores busy for seconds holds this lock, so that no two such tests run at the same time.
+pub(crate) static LOAD: Mutex<()> = Mutex::const_new(());
+
 /// Polls until the condition holds. Fails if that takes too long.
 pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
         sleep(Duration::from_millis(5)).await;

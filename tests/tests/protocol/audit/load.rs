@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use super::files::{Log, greet, parsed, records, traces};
 use super::trace_of;
 use crate::process::Process;
-use crate::support::{client, eventually};
+use crate::support::{LOAD, client, eventually};
 
 /// Callers that call without a pause, until the test stops the callers or the server is gone. The callers have a thread of
 /// their own, so they also call while the test renames or copies a file.
@@ -152,6 +152,7 @@ pub(super) async fn stop(process: &mut Process) {
 
 #[actix_web::test]
 async fn a_process_that_is_killed_under_load_loses_only_calls_of_the_last_second() {
+    let _alone = LOAD.lock().await;
     let log = Log::new();
     let process = log.start(&[]);
     let load = Load::begin(&process);
@@ -223,6 +224,7 @@ impl Rotation<'_> {
 
 #[actix_web::test]
 async fn a_rotation_under_load_loses_nothing_whoever_creates_the_new_file() {
+    let _alone = LOAD.lock().await;
     let log = Log::new();
     let mut process = log.start(&[]);
     let load = Load::begin(&process);
@@ -261,6 +263,7 @@ async fn a_rotation_under_load_loses_nothing_whoever_creates_the_new_file() {
 
 #[actix_web::test]
 async fn a_copy_and_truncation_under_load_loses_only_records_between_the_two() {
+    let _alone = LOAD.lock().await;
     let log = Log::new();
     let mut process = log.start(&[]);
     let load = Load::begin(&process);
@@ -304,24 +307,28 @@ enum Trouble {
 #[cfg(target_os = "linux")]
 #[actix_web::test]
 async fn on_a_full_disk_under_load_calls_go_on_and_lost_records_are_counted() {
+    let _alone = LOAD.lock().await;
     without_wait(Trouble::FullDisk).await;
 }
 
 #[cfg(target_os = "linux")]
 #[actix_web::test]
 async fn on_a_full_disk_under_load_calls_wait_and_are_refused() {
+    let _alone = LOAD.lock().await;
     with_wait(Trouble::FullDisk).await;
 }
 
 #[cfg(unix)]
 #[actix_web::test]
 async fn with_a_stuck_pipe_under_load_calls_go_on_and_lost_records_are_counted() {
+    let _alone = LOAD.lock().await;
     without_wait(Trouble::StuckPipe).await;
 }
 
 #[cfg(unix)]
 #[actix_web::test]
 async fn with_a_stuck_pipe_under_load_calls_wait_and_are_refused() {
+    let _alone = LOAD.lock().await;
     with_wait(Trouble::StuckPipe).await;
 }
 
@@ -428,6 +435,7 @@ async fn lost_in_metrics(process: &Process) -> u64 {
 #[cfg(unix)]
 #[actix_web::test]
 async fn a_server_stops_although_its_sink_is_stuck_and_logs_how_many_records_are_lost() {
+    let _alone = LOAD.lock().await;
     let log = Log::new();
     let made = Command::new("mkfifo").arg(log.path()).status();
     assert!(made.unwrap().success());

@@ -11,7 +11,7 @@ use clerk_emulator::TokenRequest;
 
 use crate::collector::Collector;
 use crate::process::Process;
-use crate::support::emulator;
+use crate::support::{LOAD, emulator};
 
 use self::kinds::{Tokens, plan};
 use self::places::{Audited, Expected, Scraped, compare_spans};
@@ -26,6 +26,7 @@ const SEED: u64 = 0x5eed_2026;
 
 #[actix_web::test]
 async fn metrics_audit_and_spans_agree_with_what_was_sent() {
+    let _alone = LOAD.lock().await;
     let clerk = emulator().await;
     clerk.instance().set_machine("billing", &["mcp"]);
     let collector = Collector::start(&[]);
