@@ -124,14 +124,14 @@ impl Signals {
         self.place.transfer(since);
     }
 
-    /// Reports that a request runs.
-    pub(super) fn calls(&self) {
+    /// Reports that a request runs. Returns false if the connection was evicted. In this case no request must begin.
+    pub(super) fn calls(&self) -> bool {
         self.is_open.set(true);
         // A connection whose client does not read can be closed for another connection.
-        if !self.is_stuck() {
-            // An evicted connection closes in this turn.
-            let _ = self.place.call();
+        if self.is_stuck() {
+            return !self.is_evicted();
         }
+        self.place.call()
     }
 
     /// Reports that no request is in flight.

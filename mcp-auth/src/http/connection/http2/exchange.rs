@@ -59,7 +59,9 @@ impl Exchange {
         let expects = convert::expects_continue(&parts, &body);
         let is_head = parts.method == Method::HEAD;
         let payload = if body.is_end_stream() {
-            seat.calls();
+            if !seat.calls() {
+                return cut(&mut respond);
+            }
             Payload::None
         } else {
             let body = Incoming {
@@ -131,7 +133,7 @@ impl Exchange {
                 next => next.map(Ok),
             });
             let Ok(next) = next.await else {
-                return stop(&mut stream, seat);
+                return stop(&mut stream);
             };
             let mut chunk = match next {
                 Some(Ok(chunk)) => chunk,
@@ -145,7 +147,7 @@ impl Exchange {
             while !chunk.is_empty() {
                 let most = chunk.len().min(MOST_AT_ONCE);
                 let Some(room) = self.room(&mut stream, seat, most).await else {
-                    return stop(&mut stream, seat);
+                    return stop(&mut stream);
                 };
                 let piece = chunk.split_to(room.min(chunk.len()));
                 left = left.map(|left| left.saturating_sub(piece.len() as u64));
@@ -196,10 +198,8 @@ impl Exchange {
             }
         })
         .await;
-        if waits.is_some() {
-            seat.calls();
-        }
-        room
+        // An evicted response ends here.
+        room.filter(|_| waits.is_none() || seat.calls())
     }
 }
 
@@ -232,8 +232,7 @@ fn is_over(stream: &mut SendStream<Bytes>, seat: &Seat, cx: &mut Context<'_>) ->
     stream.poll_reset(cx).is_ready() || seat.is_evicted(cx.waker())
 }
 
-fn stop(stream: &mut SendStream<Bytes>, seat: &Seat) -> Ended {
-    let _ = seat;
+fn stop(stream: &mut SendStream<Bytes>) -> Ended {
     stream.send_reset(Reason::CANCEL);
     Ended::Cut
 }
@@ -256,19 +255,15 @@ impl Stream for Incoming {
                     this.flow.had_use();
                 }
                 let released = this.body.flow_control().release_capacity(chunk.len());
-                if this.body.is_end_stream() {
-                    this.seat.calls();
-                }
+                let may_run = !this.body.is_end_stream() || this.seat.calls();
                 Poll::Ready(Some(match released {
-                    Ok(()) => Ok(chunk),
-                    Err(_) => Err(PayloadError::Incomplete(None)),
+                    Ok(()) if may_run => Ok(chunk),
+                    Ok(()) | Err(_) => Err(PayloadError::Incomplete(None)),
                 }))
             }
             Some(Err(_)) => Poll::Ready(Some(Err(PayloadError::Incomplete(None)))),
-            None => {
-                this.seat.calls();
-                Poll::Ready(None)
-            }
+            None if this.seat.calls() => Poll::Ready(None),
+            None => Poll::Ready(Some(Err(PayloadError::Incomplete(None)))),
         }
     }
 }

@@ -60,7 +60,8 @@ impl Seats {
             None
         };
         self.open.set(self.open.get() + 1);
-        self.settle();
+        // A request does not begin on an evicted connection, which `Seat::calls` reports.
+        let _ = self.settle();
         Some(Seat {
             seats: Rc::clone(self),
             own,
@@ -69,13 +70,14 @@ impl Seats {
     }
 
     /// Sets the state of the connection's place. The connection can be closed for another connection only if no request
-    /// runs.
-    fn settle(&self) {
+    /// runs. Returns false if the connection was evicted.
+    fn settle(&self) -> bool {
         match (self.open.get(), self.transfers_since.get()) {
             (0, _) => self.signals.requests_ended(),
             (1, Some(since)) if self.is_lent.get() => self.signals.transfers(since),
-            _ => self.signals.calls(),
+            _ => return self.signals.calls(),
         }
+        !self.signals.is_evicted()
     }
 }
 
@@ -87,21 +89,20 @@ impl Seat {
             Some(place) => place.transfer(now),
             None => {
                 self.seats.transfers_since.set(Some(now));
-                self.seats.settle();
+                let _ = self.seats.settle();
             }
         }
     }
 
-    /// Sets the state: the request runs, and cannot be ended for another connection.
-    pub(super) fn calls(&self) {
+    /// Sets the state: the request runs, and cannot be ended for another connection. Returns false if the request must end
+    /// to make room. In this case it must not begin.
+    #[must_use]
+    pub(super) fn calls(&self) -> bool {
         match &self.own {
-            // An evicted request ends when its task sees the eviction.
-            Some(place) => {
-                let _ = place.call();
-            }
+            Some(place) => place.call(),
             None => {
                 self.seats.transfers_since.set(None);
-                self.seats.settle();
+                self.seats.settle()
             }
         }
     }
@@ -125,6 +126,6 @@ impl Drop for Seat {
             self.seats.transfers_since.set(None);
         }
         self.seats.open.set(self.seats.open.get() - 1);
-        self.seats.settle();
+        let _ = self.seats.settle();
     }
 }
