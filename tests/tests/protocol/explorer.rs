@@ -382,7 +382,7 @@ async fn a_mounted_server_has_an_explorer_and_other_requests_belong_to_the_appli
             let http = HttpServer::new(move || {
                 App::new()
                     .service(web::scope("/api").configure(server.routes()))
-                    .default_service(web::to(|| async { HttpResponse::ImATeapot() }))
+                    .default_service(web::to(|| async { HttpResponse::ImATeapot().finish() }))
             });
             let http = http.workers(1).listen(listener).unwrap().run();
             sender.send((address, http.handle())).unwrap();
@@ -627,7 +627,10 @@ fn expect_denied(reply: &Reply, text: &str) {
 }
 
 /// The parts of a response that a client sees.
-fn told(reply: &Reply) -> (u16, Vec<(String, Vec<u8>)>, Vec<u8>) {
+/// The status, the headers and the body of a response.
+type Told = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+fn told(reply: &Reply) -> Told {
     let headers = reply.headers.iter().filter(|(name, _)| *name != "date");
     let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     (reply.status, headers.collect(), reply.body.clone())
