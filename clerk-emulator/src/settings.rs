@@ -90,9 +90,9 @@ pub struct Settings {
     /// Whether a client's document may be on this machine. If so, the emulator may fetch the document over `http`. Off
     /// by default.
     pub loopback_client_documents: bool,
-    /// The user who allows every client whose redirect URI is on this machine, without a page: `ada`, or `ada/acme` for
-    /// an organization. Use this setting for clients without a browser. With `None`, the default, the emulator shows
-    /// the page.
+    /// If set, the emulator shows no consent page to a client whose redirect URI is on this machine. It approves the
+    /// client as this user: `ada`, or `ada/acme` for an organization. Use this setting for clients without a browser.
+    /// With `None`, the default, the emulator shows the page.
     pub approve_as: Option<String>,
     /// The claim `azp` of a session token whose request names no `azp`. `None`, the default, means
     /// `http://localhost:3000`.

@@ -105,8 +105,8 @@ impl Check {
         self.and(asked, form, &plan)
     }
 
-    /// Requires a reverification by Clerk's name for the level and time: `strict`, `moderate`, `lax` or
-    /// `strict_mfa`.
+    /// Requires a reverification. `preset` is Clerk's name for its level and its greatest age: `strict`, `moderate`,
+    /// `lax` or `strict_mfa`.
     pub fn reverification(self, preset: &str) -> Self {
         let form = "`reverification` must be `strict`, `moderate`, `lax` or `strict_mfa`";
         let asked = Reverification::preset(preset).map(CheckItem::Reverification);

@@ -130,8 +130,8 @@ impl Denied {
     }
 
     /// Returns the values that the caller lacks, such as permissions or scopes. For `authorize`, returns the names of
-    /// the arguments. For policies, returns their texts. The list is empty if the requirement has no values, as for an
-    /// actor, a user, an organization, or the function of an attribute.
+    /// the arguments. For policies, returns the texts of the policies. The list is empty if the requirement has no values:
+    /// for an actor, a user, an organization, or a policy function that the attribute names.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(

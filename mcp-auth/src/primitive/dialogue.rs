@@ -62,7 +62,7 @@ pub(crate) struct Given {
 pub(crate) enum GivenCode {
     #[default]
     Absent,
-    /// The code agrees to the question that it was made for.
+    /// The client sent the code of this question, so the person has agreed.
     Accepted,
     /// The code is not for this call, has expired, or was used before.
     Refused,

@@ -183,7 +183,7 @@ struct Search<'a> {
 #[derive(Clone, Copy)]
 struct PartStart {
     offset: usize,
-    /// Index in `Search::starts` of the start of the part before; `None` for the first part.
+    /// The start of the previous part, as an index into `Search::starts`. `None` for the first part.
     previous: Option<usize>,
 }
 

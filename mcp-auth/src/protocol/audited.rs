@@ -22,7 +22,7 @@ pub(super) struct Audited {
     named_by: Option<NamedBy>,
     /// The uptime at which the membership was looked up.
     looked_up: Option<Duration>,
-    /// The place of the record in the queues.
+    /// The room that is reserved for the record in the queues.
     pub(super) room: Option<Room>,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Decisions {
     limited: LogThrottle,
 }
 
-/// A decision that has ended.
+/// A decision that the server has made, and the end of the call that it allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decision<'a> {
     pub(super) method: Method,

@@ -626,8 +626,7 @@ fn expect_denied(reply: &Reply, text: &str) {
     assert_eq!(reply.result()["isError"], true);
 }
 
-/// The parts of a response that a client sees.
-/// The status, the headers and the body of a response.
+/// The parts of a response that a client sees: the status, the headers and the body.
 type Told = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
 fn told(reply: &Reply) -> Told {

@@ -30,7 +30,8 @@ struct State {
     failures: u32,
     /// The uptime until which the circuit is open.
     rests_until: Duration,
-    /// True while the single question that may close the circuit is in flight.
+    /// True while the server waits for the one trial request. If this request succeeds, the circuit closes, and look-ups
+    /// are allowed again.
     probing: bool,
     /// How often the circuit opened. A failed probe opens it again.
     openings: u64,

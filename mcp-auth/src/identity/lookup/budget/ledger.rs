@@ -37,9 +37,9 @@ struct Asked {
 pub(super) enum Cost {
     /// There is no payer, because the question was not asked.
     Nothing,
-    /// Only the budget pays. The response proved that the token is good, or does not show whether it is good.
+    /// The look-up counts against the budget alone, because the response does not show that the token is bad.
     Budget,
-    /// The budget and the network pay.
+    /// The look-up counts against the budget and against the network of the request.
     Network,
 }
 
