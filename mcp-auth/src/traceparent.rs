@@ -49,7 +49,7 @@ impl<'a> Traceparent<'a> {
         let is_valid = is_hex(version, 2)
             && version != "ff"
             && (version != "00" || fields.next().is_none())
-            && is_hex(trace_id, 32)
+            && is_trace_id(trace_id)
             && is_hex(parent_id, 16)
             && is_hex(flags, 2)
             && !is_zero(trace_id)
@@ -85,6 +85,11 @@ impl<'a> Traceparent<'a> {
     pub(crate) fn is_sampled(self) -> bool {
         u8::from_str_radix(self.flags, 16).is_ok_and(|flags| flags & SAMPLED != 0)
     }
+}
+
+/// Returns true if a text consists of 32 hexadecimal digits in lower case.
+pub(crate) fn is_trace_id(text: &str) -> bool {
+    is_hex(text, 32)
 }
 
 fn is_hex(text: &str, length: usize) -> bool {

@@ -25,8 +25,8 @@ pub(crate) struct WatchedFile {
     seen: Option<Seen>,
     /// The digest of the bytes that were last read.
     digest: Option<[u8; 32]>,
-    /// True if the file has to be read once more although its state is the same. A second change within one tick of the
-    /// file system's clock does not change the state.
+    /// True if the file must be read again even if its state is unchanged. A second change within one tick of the file
+    /// system's clock leaves the state as it was.
     once_more: bool,
 }
 

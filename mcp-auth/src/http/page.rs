@@ -328,8 +328,7 @@ fn quoted(url: &str) -> String {
     }
 }
 
-/// The emulator's page has a copy of this style, so that both pages look the same.
-/// The style of the page and of the explorer.
+/// The style of the page and of the explorer. The emulator has a copy of `page.css`, so that its pages look the same.
 const STYLE: &str = concat!(
     include_str!("page.css"),
     include_str!("explorer/explorer.css")

@@ -174,7 +174,7 @@ impl Site {
                 .map(|copy| (copy.path(), Arc::new(copy)))
                 .collect(),
             slashed_path: (!config.path.ends_with('/')).then(|| format!("{}/", config.path)),
-            scheme: match config.canonical.as_str().starts_with("https:") {
+            scheme: match config.canonical.is_https() {
                 true => "https",
                 false => "http",
             },

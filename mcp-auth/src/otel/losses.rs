@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use opentelemetry_sdk::error::OTelSdkError;
 
+use crate::clock::{Clock, SystemClock};
 use crate::identity::LogThrottle;
 
 /// The numbers of lost spans, by reason.
@@ -20,7 +20,7 @@ pub(crate) struct Losses {
     /// The number of lost spans in the log lines so far.
     logged: AtomicU64,
     throttle: LogThrottle,
-    began: Instant,
+    clock: SystemClock,
 }
 
 impl Losses {
@@ -31,7 +31,7 @@ impl Losses {
             rejected: Arc::default(),
             logged: AtomicU64::new(0),
             throttle: LogThrottle::default(),
-            began: Instant::now(),
+            clock: SystemClock::new(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Losses {
         let by_reason = self.by_reason();
         let total: u64 = by_reason.iter().map(|(_, spans)| spans).sum();
         if total == self.logged.load(Ordering::Relaxed)
-            || !self.throttle.is_due(self.began.elapsed())
+            || !self.throttle.is_due(self.clock.uptime())
         {
             return;
         }

@@ -514,6 +514,7 @@ async fn a_request_whose_body_does_not_come_ends_for_a_new_connection() {
     next.write(&request("GET", "/x", &[&world.host_line()], b""))
         .await;
     assert_eq!(next.reply().await.status, 404);
+    world.expect_runs(0);
 }
 
 #[actix_web::test]

@@ -28,7 +28,7 @@ use crate::audit::Recent;
 use crate::identity::TokenKind;
 use crate::limits::{Network, Party, Pool};
 use crate::protocol::{Header, Headers, MODERN};
-use crate::traceparent::Traceparent;
+use crate::traceparent::{Traceparent, is_trace_id};
 
 use super::bearer;
 use super::body::{Budget, Incoming};
@@ -286,8 +286,7 @@ impl Explorer {
     /// Finds the audit records and the log lines of the requests with a trace id.
     fn records(&self, body: &[u8]) -> Result<Answer, Answer> {
         let Traced { trace_id } = parse(body)?;
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if trace_id.len() != 32 || !trace_id.bytes().all(is_digit) {
+        if !is_trace_id(&trace_id) {
             let what = "the trace id must have 32 hexadecimal digits in lower case";
             return Err(Answer::problem(StatusCode::BAD_REQUEST, what));
         }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::audit::Audit;
-use crate::primitive::Input;
+use crate::primitive::{Input, Served};
 use crate::traceparent::Traceparent;
 
 use super::super::RefusedMessage;
 use super::super::audited::Audited;
+use super::super::confirmation_code;
 use super::super::era::Header;
 use super::super::record::Record;
 use super::{Endpoint, Request};
@@ -32,7 +33,7 @@ impl Endpoint {
     pub(super) async fn audit(
         &self,
         request: &Request<'_>,
-        input: Option<&Input>,
+        input: Option<(&Served, &Input)>,
         record: &mut Record,
     ) -> Result<(), RefusedMessage> {
         if !self.decisions.audits() {
@@ -40,8 +41,13 @@ impl Endpoint {
         }
         // The box keeps the futures of all other requests small.
         Box::pin(async {
-            if let Some(Input::Arguments(arguments)) = input {
-                record.has_arguments(arguments);
+            match input {
+                // A call that asks for a confirmation and the confirmed call have the same digest.
+                Some((served, Input::Arguments(arguments))) if served.takes_code() => {
+                    record.has_arguments(&confirmation_code::taken(arguments).arguments);
+                }
+                Some((_, Input::Arguments(arguments))) => record.has_arguments(arguments),
+                Some(_) | None => {}
             }
             record.has_trace(traceparent(request));
             record

@@ -9,7 +9,7 @@ use crate::guard::{self, Authorized, Guard, NotAuthorized, decide, needing_scope
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Unavailable, UrlOrg};
 use crate::primitive::{CallEnvironment, Concurrency, Input, Output, Served, Suggestions, Wanted};
 
-use super::super::confirmation_code::{self, InvalidCode};
+use super::super::confirmation_code;
 use super::super::decisions::NO_ORGANIZATION;
 use super::super::driver::{Driver, Step};
 use super::super::era::Era;
@@ -48,9 +48,9 @@ impl Endpoint {
             mut input,
             target,
         } = used;
-        let code = take_code(tool, &mut input);
         let mut record = Record::open(&self.decisions, target.method(), tool, caller);
-        self.audit(request, Some(&input), &mut record).await?;
+        self.audit(request, Some((tool, &input)), &mut record)
+            .await?;
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
@@ -93,21 +93,26 @@ impl Endpoint {
         // Compare the headers after the guard, because the error about a wrong header shows which arguments the tool has. Only
         // an allowed caller may learn the arguments.
         let mut arguments = ByteString::new();
-        if let Input::Arguments(written) = &input {
+        let mut code = None;
+        if let Input::Arguments(written) = &mut input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
             if let Err(mismatch) = checked {
                 record.fail("a header differs from its argument");
                 return Err(mismatch.into());
             }
+            if tool.takes_code() {
+                let taken = confirmation_code::taken(written);
+                *written = taken.arguments;
+                code = match taken.code {
+                    Ok(code) => code,
+                    Err(invalid) => {
+                        record.fail("the confirmation code is not valid");
+                        return Ok(self.results.failure(request.id, era, &invalid.to_string()));
+                    }
+                };
+            }
             arguments = written.clone();
         }
-        let code = match code {
-            Ok(code) => code,
-            Err(invalid) => {
-                record.fail("the confirmation code is not valid");
-                return Ok(self.results.failure(request.id, era, &invalid.to_string()));
-            }
-        };
         // A state is bound to the caller and the arguments. Only an allowed caller learns that the state is not valid.
         let bound_org = self.bound_org(caller, org, tool, request).await;
         let bound_org = bound_org.inspect_err(|_| record.unavailable(NO_ORGANIZATION))?;
@@ -429,20 +434,6 @@ impl Endpoint {
             (None, _) | (_, None) => Ok(Acting::default()),
         }
     }
-}
-
-/// Takes the confirmation code out of the arguments, so that the audit log has one digest for a call with a code and the
-/// same call without a code.
-fn take_code(tool: &Served, input: &mut Input) -> Result<Option<String>, InvalidCode> {
-    let Input::Arguments(arguments) = input else {
-        return Ok(None);
-    };
-    if !tool.takes_code() {
-        return Ok(None);
-    }
-    let taken = confirmation_code::taken(arguments);
-    *arguments = taken.arguments;
-    taken.code
 }
 
 const NOT_VALID: &str = "the request is not valid";

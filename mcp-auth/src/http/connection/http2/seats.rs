@@ -107,7 +107,8 @@ impl Seat {
         }
     }
 
-    /// Returns true if the request must end to make room. If the connection must end, its deadlines end the request.
+    /// Returns true if the request must end to make room. `waker` is woken when a place of the request's own is given away.
+    /// The deadlines of the connection wake the requests that use the connection's place.
     pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
         let Some(place) = &self.own else {
             return self.seats.signals.is_evicted();
