@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 use serde_json::Value;
 
 /// Makes digests of arguments. Without the key, a digest neither reveals the arguments nor lets anyone guess them.
@@ -34,46 +35,56 @@ impl DigestKey {
 
     /// Returns the digest of arguments. Neither blanks nor the order of members change the digest.
     pub(super) fn of(&self, arguments: &str) -> String {
-        let mut canonical = String::with_capacity(arguments.len());
+        let mut canonical = Vec::with_capacity(arguments.len());
         match serde_json::from_str(arguments) {
             Ok(value) => write_canonical(&value, &mut canonical),
-            Err(_) => canonical.push_str(arguments),
+            Err(_) => canonical.extend_from_slice(arguments.as_bytes()),
         }
-        let digest = hmac::sign(&self.key, canonical.as_bytes());
-        let digest = URL_SAFE_NO_PAD.encode(digest);
-        format!("hmac-sha256:{}:{digest}", self.id)
+        let digest = hmac::sign(&self.key, &canonical);
+        let mut text = String::with_capacity(DIGEST_TEXT_LEN);
+        text.push_str("hmac-sha256:");
+        text.push_str(&self.id);
+        text.push(':');
+        URL_SAFE_NO_PAD.encode_string(digest, &mut text);
+        text
     }
 }
 
 /// Writes JSON without blanks, with the members of each object in the order of their names.
-fn write_canonical(value: &Value, text: &mut String) {
+fn write_canonical(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Array(items) => {
-            let mut before = '[';
+            let mut before = b'[';
             for item in items {
                 text.push(before);
                 write_canonical(item, text);
-                before = ',';
+                before = b',';
             }
-            text.push_str(if items.is_empty() { "[]" } else { "]" });
+            text.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
         }
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_by_key(|(name, _)| *name);
-            let mut before = '{';
+            let mut before = b'{';
             for (name, item) in &members {
                 text.push(before);
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
+                write_plain(name, text);
+                text.push(b':');
                 write_canonical(item, text);
-                before = ',';
+                before = b',';
             }
-            text.push_str(if members.is_empty() { "{}" } else { "}" });
+            text.extend_from_slice(if members.is_empty() { b"{}" } else { b"}" });
         }
         Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
-            text.push_str(&value.to_string());
+            write_plain(value, text);
         }
     }
+}
+
+/// Writes text, a number, `true`, `false` or `null` as JSON.
+fn write_plain(value: &(impl Serialize + ?Sized), text: &mut Vec<u8>) {
+    // Such a value can always be written to memory.
+    let _ = serde_json::to_writer(text, value);
 }
 
 /// Does not show the key.
@@ -86,6 +97,8 @@ impl fmt::Debug for DigestKey {
 }
 
 pub(super) const DIGEST_KEY_LEN: usize = 32;
+/// The length of a digest as text: the name of the algorithm, the id of the key and 32 bytes in Base64url.
+const DIGEST_TEXT_LEN: usize = 12 + 8 + 1 + 43;
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +121,7 @@ mod tests {
         assert_eq!(parts.next(), Some("hmac-sha256"));
         assert_eq!(parts.next().map(str::len), Some(8));
         assert_eq!(parts.next().map(str::len), Some(43));
+        assert_eq!(digest.len(), DIGEST_TEXT_LEN);
     }
 
     #[test]

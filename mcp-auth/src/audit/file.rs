@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::record::AuditRecord;
-use super::sink::AuditSink;
+use super::sink::{AuditSink, LineSink};
 
 /// A file with a record in each line, as JSON.
 ///
@@ -139,6 +139,16 @@ impl AuditSink for AuditFile {
             AuditSync::EachSecond if self.synced.elapsed() >= SECOND => self.sync_now(),
             AuditSync::EachSecond | AuditSync::Never => Ok(()),
         }
+    }
+}
+
+impl LineSink for AuditFile {
+    fn add_lines(&mut self, lines: &str) {
+        self.lines.extend_from_slice(lines.as_bytes());
+    }
+
+    fn keep_lines(&mut self) -> io::Result<()> {
+        self.flush()
     }
 }
 

@@ -6,8 +6,7 @@ use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 use tracing::subscriber::NoSubscriber;
 
-use super::record::AuditRecord;
-use super::sink::AuditSink;
+use super::sink::LineSink;
 
 /// Writes each record as one event of `tracing`, at `info`, with the target `mcp_auth::audit`.
 #[derive(Debug)]
@@ -26,13 +25,20 @@ impl AuditLines {
     }
 }
 
-impl AuditSink for AuditLines {
-    fn write(&mut self, record: &AuditRecord) -> io::Result<()> {
-        let write = || tracing::info!(target: "mcp_auth::audit", record = record.to_json());
+impl LineSink for AuditLines {
+    fn add_lines(&mut self, lines: &str) {
+        let write = || {
+            for record in lines.lines() {
+                tracing::info!(target: "mcp_auth::audit", record);
+            }
+        };
         match &self.subscriber {
             Some(subscriber) => with_default(subscriber, write),
             None => write(),
         }
+    }
+
+    fn keep_lines(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

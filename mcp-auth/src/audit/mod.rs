@@ -7,6 +7,7 @@
 
 mod digest;
 mod file;
+mod json;
 mod log;
 mod queue;
 mod recent;
@@ -24,7 +25,7 @@ use std::{fmt, io};
 
 use crate::clock::Clock;
 
-use self::queue::{Place, Writer};
+use self::queue::{Entry, Place, Writer};
 use self::sign_ins::SignIns;
 
 pub use self::file::{AuditFile, AuditSync};
@@ -38,6 +39,7 @@ pub(crate) use self::digest::DigestKey;
 pub(crate) use self::log::AuditLines;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::record::timestamp;
+pub(crate) use self::sink::Sink;
 
 /// The audit log of a server.
 pub(crate) struct Audit {
@@ -55,7 +57,7 @@ pub(crate) struct Audit {
 
 /// The settings of an audit log.
 pub(crate) struct AuditConfig {
-    pub(crate) sinks: Vec<Box<dyn AuditSink>>,
+    pub(crate) sinks: Vec<Sink>,
     pub(crate) digests: DigestKey,
     /// The longest time that a call waits for room in the queues. `None` if records without room are dropped.
     pub(crate) wait: Option<Duration>,
@@ -165,15 +167,24 @@ impl Audit {
     pub(crate) fn write(&self, record: AuditRecord, room: Option<Room>) {
         #[cfg(feature = "testing")]
         self.collect(&record);
+        let recent = self.recent.as_ref().zip(record.trace_id.as_deref());
+        let takes_lines = self.writers.iter().any(Writer::takes_lines);
+        let line = (takes_lines || recent.is_some()).then(|| record.to_json());
+        let line = line.unwrap_or_default();
         // A sink would get the record on its own thread, perhaps after the response. The explorer asks for the record as soon
         // as it has the response.
-        if let (Some(recent), Some(trace_id)) = (&self.recent, &record.trace_id) {
-            recent.push(trace_id, record.to_json());
+        if let Some((recent, trace_id)) = recent {
+            recent.push(trace_id, line.clone());
         }
+        let takes_records = !self.writers.iter().all(Writer::takes_lines);
+        let record = takes_records.then(|| Arc::new(record));
         let mut rooms = room.map_or_else(Vec::new, |Room(rooms)| rooms).into_iter();
-        let record = Arc::new(record);
         for writer in &self.writers {
-            writer.write(Arc::clone(&record), rooms.next());
+            let entry = match &record {
+                Some(record) if !writer.takes_lines() => Entry::Record(Arc::clone(record)),
+                Some(_) | None => Entry::Line(&line),
+            };
+            writer.write(entry, rooms.next());
         }
     }
 

@@ -3,68 +3,75 @@
 //! INVARIANT: a record holds its place in the queue until the sink has flushed the record. A call waits for a place only if
 //! `audit_wait` is set.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 use crate::identity::LogThrottle;
 
 use super::record::{AuditRecord, timestamp};
-use super::sink::AuditSink;
+use super::sink::Sink;
 
 /// Passes records to the thread of a sink.
 pub(super) struct Writer {
-    messages: Sender<Message>,
     shared: Arc<Shared>,
     thread: Thread,
     /// Receives an error when the thread has ended, because the thread drops the sender.
     ended: Mutex<Receiver<()>>,
 }
 
-/// The next work of the thread.
-enum Message {
-    Write(Queued),
-    Close,
-}
-
-/// A record with its place in the queue.
-struct Queued {
-    record: Arc<AuditRecord>,
-    _place: Place,
-}
-
 /// A place in the queue. Dropping the value frees the place.
-#[derive(Debug)]
-pub(super) struct Place(Arc<Semaphore>);
+pub(super) type Place = OwnedSemaphorePermit;
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.add_permits(1);
-    }
+/// A record in the form that a sink takes.
+#[derive(Clone, Debug)]
+pub(super) enum Entry<'a> {
+    /// The record as JSON, without a line break.
+    Line(&'a str),
+    Record(Arc<AuditRecord>),
+}
+
+/// Records that wait for the sink.
+#[derive(Debug, Default)]
+struct Batch {
+    count: usize,
+    /// Records as JSON, each with a line break.
+    lines: String,
+    records: Vec<Arc<AuditRecord>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    batch: Batch,
+    /// True while the thread waits for more records.
+    is_gathering: bool,
+    is_closed: bool,
 }
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    queue: Mutex<Queue>,
+    /// Wakes the thread.
+    news: Condvar,
     /// The free places.
     places: Arc<Semaphore>,
     /// The number of all places.
     capacity: usize,
+    /// True if the sink takes lines.
+    takes_lines: bool,
     /// The number of all records that were lost.
     all_lost: AtomicU64,
     /// The number of records that were lost since the last record of the event `lost`.
     lost: AtomicU64,
     lost_log: LogThrottle,
     failure_log: LogThrottle,
-    is_closed: AtomicBool,
-    /// True while the thread waits for more records.
-    is_gathering: AtomicBool,
     /// The time at which the thread stops trying.
     deadline: OnceLock<Instant>,
     /// The function that the thread calls once a second.
@@ -77,29 +84,24 @@ impl Writer {
     /// # Errors
     ///
     /// The error of the operating system, if it cannot create the thread.
-    pub(super) fn start(
-        sink: Box<dyn AuditSink>,
-        places: usize,
-        clock: Arc<dyn Clock>,
-    ) -> io::Result<Self> {
-        let (messages, received) = mpsc::channel();
+    pub(super) fn start(sink: Sink, places: usize, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (running, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             clock,
+            queue: Mutex::default(),
+            news: Condvar::new(),
             places: Arc::new(Semaphore::new(places)),
             capacity: places,
+            takes_lines: matches!(sink, Sink::Lines(_)),
             all_lost: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             lost_log: LogThrottle::default(),
             failure_log: LogThrottle::default(),
-            is_closed: AtomicBool::new(false),
-            is_gathering: AtomicBool::new(false),
             deadline: OnceLock::new(),
             tick: OnceLock::new(),
         });
         let work = Work {
             sink,
-            messages: received,
             shared: Arc::clone(&shared),
         };
         let thread = thread::Builder::new()
@@ -109,7 +111,6 @@ impl Writer {
                 work.run();
             })?;
         Ok(Self {
-            messages,
             shared,
             thread: thread.thread().clone(),
             ended: Mutex::new(ended),
@@ -123,32 +124,34 @@ impl Writer {
 
     /// Waits for a place in the queue.
     pub(super) async fn reserve(&self) -> Option<Place> {
-        let places = &self.shared.places;
-        places.acquire().await.ok()?.forget();
-        Some(Place(Arc::clone(places)))
+        let places = Arc::clone(&self.shared.places);
+        places.acquire_owned().await.ok()
     }
 
-    /// Adds a record to the queue. If the record has no reserved place and the queue is full, the record is lost.
-    pub(super) fn write(&self, record: Arc<AuditRecord>, place: Option<Place>) {
+    /// Returns true if the sink takes records as lines.
+    pub(super) fn takes_lines(&self) -> bool {
+        self.shared.takes_lines
+    }
+
+    /// Adds a record to the queue, in the form that the sink takes. If the record has no reserved place and the queue is
+    /// full, the record is lost.
+    pub(super) fn write(&self, entry: Entry<'_>, place: Option<Place>) {
         let places = &self.shared.places;
-        let free = || {
-            places.try_acquire().ok()?.forget();
-            Some(Place(Arc::clone(places)))
+        let has_place = match place {
+            // From now on, the record has the place.
+            Some(place) => {
+                place.forget();
+                true
+            }
+            None => places.try_acquire().map(SemaphorePermit::forget).is_ok(),
         };
-        let sent = place.or_else(free).is_some_and(|place| {
-            let queued = Queued {
-                record,
-                _place: place,
-            };
-            !self.shared.is_closed.load(Ordering::Acquire)
-                && self.messages.send(Message::Write(queued)).is_ok()
-        });
-        if !sent {
-            self.shared.lose_one();
+        if has_place && self.shared.add(entry) {
+            return;
         }
-        if self.shared.is_half_full() && self.shared.is_gathering.swap(false, Ordering::AcqRel) {
-            self.thread.unpark();
+        if has_place {
+            places.add_permits(1);
         }
+        self.shared.lose_one();
     }
 
     /// Returns the number of records that were lost since the start.
@@ -158,15 +161,14 @@ impl Writer {
 
     /// Waits at most the time [`CLOSING`] until the sink has written the records of the queue.
     pub(super) fn close(&self) {
-        if self.shared.is_closed.swap(true, Ordering::AcqRel) {
+        let now = Instant::now();
+        let deadline = now.checked_add(CLOSING).unwrap_or(now);
+        if self.shared.deadline.set(deadline).is_err() {
             return;
         }
-        let deadline = Instant::now().checked_add(CLOSING);
-        let _ = self
-            .shared
-            .deadline
-            .set(deadline.unwrap_or_else(Instant::now));
-        let _ = self.messages.send(Message::Close);
+        self.shared.lock().is_closed = true;
+        self.shared.news.notify_one();
+        // The thread may also pause before it tries a failed operation again.
         self.thread.unpark();
         if thread::current().id() == self.thread.id() {
             return;
@@ -193,7 +195,68 @@ impl Drop for Writer {
     }
 }
 
+impl Batch {
+    fn push(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Line(line) => {
+                self.lines.push_str(line);
+                self.lines.push('\n');
+            }
+            Entry::Record(record) => self.records.push(record),
+        }
+        self.count += 1;
+    }
+
+    fn clear(&mut self) {
+        self.count = 0;
+        self.lines.clear();
+        self.lines.shrink_to(MOST_KEPT);
+        self.records.clear();
+    }
+}
+
 impl Shared {
+    /// Locks the queue. Ignores poisoning: no code panics while it holds this lock.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a record that has a place. Returns false if the server is closing.
+    fn add(&self, entry: Entry<'_>) -> bool {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return false;
+        }
+        queue.batch.push(entry);
+        let is_first = queue.batch.count == 1;
+        let is_urgent = queue.is_gathering && self.is_half_full();
+        if is_urgent {
+            queue.is_gathering = false;
+        }
+        drop(queue);
+        if is_first || is_urgent {
+            self.news.notify_one();
+        }
+        true
+    }
+
+    /// Waits for records, at most the time [`TICK`], and moves them all to `batch`, which is empty. Returns false if the
+    /// server is closing: no further record comes.
+    fn take(&self, batch: &mut Batch) -> bool {
+        let queue = self.lock();
+        let is_quiet = |queue: &mut Queue| queue.batch.count == 0 && !queue.is_closed;
+        let queue = self.news.wait_timeout_while(queue, TICK, is_quiet);
+        let (mut queue, _) = queue.unwrap_or_else(PoisonError::into_inner);
+        // Wait for more records, so that the thread does not wake up for each record.
+        queue.is_gathering = queue.batch.count > 0 && !self.is_half_full();
+        let gathers = |queue: &mut Queue| queue.is_gathering && !queue.is_closed;
+        let queue = self.news.wait_timeout_while(queue, GATHER, gathers);
+        let (mut queue, _) = queue.unwrap_or_else(PoisonError::into_inner);
+        queue.is_gathering = false;
+        mem::swap(&mut queue.batch, batch);
+        !queue.is_closed
+    }
+
     /// Counts lost records. The next record `lost` has their number, or else the log when the server stops.
     fn lose(&self, records: u64) {
         self.all_lost.fetch_add(records, Ordering::AcqRel);
@@ -208,18 +271,17 @@ impl Shared {
         }
     }
 
-    fn is_half_full(&self) -> bool {
-        self.places.available_permits().saturating_mul(2) <= self.capacity
+    /// Repeats an operation that keeps records until the operation succeeds, and frees the places of the records. If the
+    /// server is closing and the time is over, the records are lost.
+    fn settle(&self, records: usize, keep: impl FnMut() -> io::Result<()>) {
+        if !self.insist(keep) {
+            self.lose(records as u64);
+        }
+        self.places.add_permits(records);
     }
 
-    /// Waits for more records, so that the thread does not wake up for each record. Returns at once if the queue is half
-    /// full, or if the server is closing.
-    fn gather(&self) {
-        self.is_gathering.store(true, Ordering::Release);
-        if !self.is_half_full() && !self.is_closed.load(Ordering::Acquire) {
-            thread::park_timeout(GATHER);
-        }
-        self.is_gathering.store(false, Ordering::Release);
+    fn is_half_full(&self) -> bool {
+        self.places.available_permits().saturating_mul(2) <= self.capacity
     }
 
     /// Repeats an operation of the sink until the operation succeeds. Returns false if the server is closing and the time is
@@ -246,48 +308,24 @@ impl Shared {
 
 /// The work of the thread.
 struct Work {
-    sink: Box<dyn AuditSink>,
-    messages: Receiver<Message>,
+    sink: Sink,
     shared: Arc<Shared>,
 }
 
 impl Work {
     fn run(mut self) {
         let mut last_tick = Instant::now();
+        let mut batch = Batch::default();
         let mut is_open = true;
-        let mut is_behind = false;
         while is_open {
-            let mut batch = Vec::new();
-            let mut next = match self.messages.recv_timeout(TICK) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
-            };
-            if matches!(next, Some(Message::Write(_))) && !is_behind {
-                self.shared.gather();
-            }
-            while let Some(message) = next {
-                match message {
-                    Message::Write(queued) => batch.push(queued),
-                    Message::Close => is_open = false,
-                }
-                next = (batch.len() < BATCH)
-                    .then(|| self.messages.try_recv().ok())
-                    .flatten();
-            }
-            is_behind = batch.len() == BATCH;
-            self.write(batch);
+            is_open = self.shared.take(&mut batch);
+            self.write(&batch);
+            batch.clear();
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();
                 if let Some(tick) = self.shared.tick.get() {
                     tick();
                 }
-            }
-        }
-        // A call that ended at the same time may have added its record after the last message.
-        while let Ok(message) = self.messages.try_recv() {
-            if let Message::Write(queued) = message {
-                self.write(vec![queued]);
             }
         }
         let records = self.shared.lost.load(Ordering::Acquire);
@@ -297,30 +335,59 @@ impl Work {
     }
 
     /// Writes a batch, and then the number of the records that were lost.
-    fn write(&mut self, batch: Vec<Queued>) {
-        let Self { sink, shared, .. } = self;
-        let mut all = batch.iter();
-        let is_kept = all.all(|queued| shared.insist(|| sink.write(&queued.record)))
-            && shared.insist(|| sink.flush());
-        if !is_kept {
-            return shared.lose(batch.len() as u64);
+    fn write(&mut self, batch: &Batch) {
+        let Self { sink, shared } = self;
+        match sink {
+            Sink::Lines(sink) if batch.count > 0 => {
+                sink.add_lines(&batch.lines);
+                shared.settle(batch.count, || sink.keep_lines());
+            }
+            Sink::Lines(_) => {}
+            Sink::Records(sink) => {
+                for records in batch.records.chunks(MOST_UNFLUSHED) {
+                    let mut rest = records.iter();
+                    let mut next = rest.next();
+                    shared.settle(records.len(), || {
+                        // After an error, only the records that the sink did not take are left.
+                        while let Some(record) = next {
+                            sink.write(record)?;
+                            next = rest.next();
+                        }
+                        sink.flush()
+                    });
+                }
+            }
         }
-        // The places are free before the next record is written.
-        drop(batch);
+        self.write_lost();
+    }
+
+    /// Writes the number of the records that were lost since the last time.
+    fn write_lost(&mut self) {
+        let Self { sink, shared } = self;
         let lost = shared.lost.swap(0, Ordering::AcqRel);
         if lost == 0 {
             return;
         }
         let record = AuditRecord::lost(timestamp(shared.clock.unix_ms()), lost);
-        let is_kept = shared.insist(|| sink.write(&record)) && shared.insist(|| sink.flush());
+        let is_kept = match sink {
+            Sink::Lines(sink) => {
+                sink.add_lines(&format!("{}\n", record.to_json()));
+                shared.insist(|| sink.keep_lines())
+            }
+            Sink::Records(sink) => {
+                shared.insist(|| sink.write(&record)) && shared.insist(|| sink.flush())
+            }
+        };
         if !is_kept {
             shared.lost.fetch_add(lost, Ordering::AcqRel);
         }
     }
 }
 
-/// The largest number of records between two flushes.
-const BATCH: usize = 256;
+/// The largest number of records between two flushes of a sink that takes records.
+const MOST_UNFLUSHED: usize = 256;
+/// The largest number of bytes that the buffer of lines keeps while it is empty.
+const MOST_KEPT: usize = 512 * 1024;
 /// The time for which the thread waits for more records after the first record.
 const GATHER: Duration = Duration::from_millis(10);
 /// The longest time between two flushes.

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::json;
+
 /// A record of the audit log. `docs/audit.md` describes each field, and [`json_schema`](Self::json_schema) returns the
 /// schema of the JSON form.
 ///
@@ -260,8 +262,7 @@ impl AuditRecord {
     /// Returns the record as JSON, in one line without a line break.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // All keys of maps in a record are text, so a record can always be written.
-        serde_json::to_string(self).unwrap_or_default()
+        json::of(self)
     }
 
     /// Returns the JSON schema of a record.

@@ -1,4 +1,4 @@
-//! The trait of sinks.
+//! The traits of sinks.
 
 use std::io;
 
@@ -46,4 +46,22 @@ pub trait AuditSink: Send + 'static {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A sink of the server's own, which takes records as lines of text.
+///
+/// The thread of a call writes the record as text. Another thread would have to free the parts of the record, which costs
+/// more than to write them.
+pub(crate) trait LineSink: Send {
+    /// Takes records as JSON, each with a line break.
+    fn add_lines(&mut self, lines: &str);
+
+    /// Makes sure that the lines are kept. The server calls this method again after an error.
+    fn keep_lines(&mut self) -> io::Result<()>;
+}
+
+/// A sink, with the form in which it takes records.
+pub(crate) enum Sink {
+    Lines(Box<dyn LineSink>),
+    Records(Box<dyn AuditSink>),
 }

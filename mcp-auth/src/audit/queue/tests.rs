@@ -1,6 +1,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::record::AuditEvent;
+use super::super::sink::AuditSink;
 use super::*;
 use crate::clock::ManualClock;
 use crate::identity::test_support::logged;
@@ -35,16 +36,16 @@ impl AuditSink for Gated {
 
 fn writer(places: usize) -> (Writer, Sender<Step>, Receiver<String>) {
     let ((open, gate), (written, told)) = (channel(), channel());
-    let sink = Box::new(Gated { gate, written });
+    let sink = Sink::Records(Box::new(Gated { gate, written }));
     let writer = Writer::start(sink, places, Arc::new(ManualClock::at(0))).unwrap();
     (writer, open, told)
 }
 
-fn record(number: u64) -> Arc<AuditRecord> {
-    Arc::new(AuditRecord {
+fn record(number: u64) -> Entry<'static> {
+    Entry::Record(Arc::new(AuditRecord {
         count: Some(number),
         ..AuditRecord::new(String::new(), AuditEvent::Decision)
-    })
+    }))
 }
 
 #[test]
@@ -128,7 +129,12 @@ impl AuditSink for Failing {
 
 #[test]
 fn closing_does_not_wait_for_a_sink_that_fails_for_ever() {
-    let writer = Writer::start(Box::new(Failing), 10, Arc::new(ManualClock::at(0))).unwrap();
+    let writer = Writer::start(
+        Sink::Records(Box::new(Failing)),
+        10,
+        Arc::new(ManualClock::at(0)),
+    )
+    .unwrap();
     writer.write(record(0), None);
     let begin = Instant::now();
     writer.close();

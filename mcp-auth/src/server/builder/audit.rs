@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{Audit, AuditConfig, AuditFile, AuditLines, AuditSink, AuditSync, DigestKey};
+use crate::audit::{
+    Audit, AuditConfig, AuditFile, AuditLines, AuditSink, AuditSync, DigestKey, Sink,
+};
 use crate::identity::Clock;
 
 use super::super::codes;
@@ -167,10 +169,11 @@ impl AuditOptions {
         clock: &Arc<dyn Clock>,
         has_explorer: bool,
     ) -> Result<Option<Arc<Audit>>, Finding> {
-        let mut sinks = self
+        let sinks = self
             .sinks
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
+        let mut sinks: Vec<_> = sinks.into_iter().map(Sink::Records).collect();
         if let Some(path) = settings.file.value {
             let file = AuditFile::open(&path, settings.sync).map_err(|error| {
                 let source = settings.file.source;
@@ -178,10 +181,10 @@ impl AuditOptions {
                 let remedy = "name a file in a folder in which the server may write";
                 Finding::new(&codes::AUDIT_FILE_FAILED, what).remedy_is(remedy)
             })?;
-            sinks.push(Box::new(file));
+            sinks.push(Sink::Lines(Box::new(file)));
         }
         if self.lines {
-            sinks.push(Box::new(AuditLines::new()));
+            sinks.push(Sink::Lines(Box::new(AuditLines::new())));
         }
         if sinks.is_empty() && !self.collects && !has_explorer {
             return Ok(None);
