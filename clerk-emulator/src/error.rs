@@ -140,7 +140,7 @@ pub enum MintError {
         /// The slug as requested.
         slug: String,
     },
-    /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
+    /// A claim that an OAuth access token must have is missing or has the wrong type.
     #[error("these claims are not valid for an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.

@@ -1,4 +1,4 @@
-//! Parses the URI, which is before the keys, and the keys that only a resource has.
+//! Parses what only a resource has: the URI, which comes first, and the keys that tools and prompts do not have.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{

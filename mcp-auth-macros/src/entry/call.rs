@@ -58,7 +58,7 @@ impl Call {
             Err(syn::Error::new_spanned(
                 argument,
                 format!(
-                    "only names of the {primitive}'s parameters can be passed, each as a reference: write `name`, and let the function take a reference"
+                    "pass only the names of the {primitive}'s parameters: write `name`, not `&name` or an expression. The macro passes a reference, so the called function must take one"
                 ),
             ))
         };

@@ -426,7 +426,7 @@ fn completion_functions_take_injected_parameters() {
             (
                 "",
                 "fn p(#[arg(complete = f(&o))] a: u8, o: &Org) {}",
-                &["only names of the prompt's parameters can be passed"],
+                &["pass only the names of the prompt's parameters"],
             ),
             (
                 "",

@@ -205,7 +205,7 @@ pub struct AuditFact {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FactSource {
-    /// The response of the identity provider.
+    /// A look-up at the identity provider.
     LookUp,
     /// The only organization of which the user is a member.
     OnlyMembership,

@@ -154,7 +154,7 @@ impl Check {
             && all.all(|asked| asked.is_held(caller, organization))
     }
 
-    /// Returns true if the caller has every part of the check that does not depend on an organization.
+    /// Returns true if the caller passes all parts of the check, apart from the parts that depend on an organization.
     pub(crate) fn may_hold(&self, caller: &TokenFacts<'_>) -> bool {
         let mut others = self
             .asked

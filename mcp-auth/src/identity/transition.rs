@@ -1,4 +1,4 @@
-//! Tokens without an audience that are accepted until a date.
+//! Counts the tokens that have no audience, which the server accepts until a configured date.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};

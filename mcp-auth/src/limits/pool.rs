@@ -103,10 +103,10 @@ impl Pool {
 }
 
 impl Taken {
-    /// Takes more for the same party.
+    /// Takes `more` units in addition, for the same party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have enough left. In this case the amount does not change.
+    /// [`Exhausted`] if a share does not have enough left. The party then keeps what it has taken before.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
         self.pool.add(self.party, more)?;
         self.amount += more;

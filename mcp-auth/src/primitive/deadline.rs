@@ -17,8 +17,8 @@ pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) ->
     }
 }
 
-/// Returns the output of the work, or `None` if a deadline passes first. The deadline may move while the work runs.
-/// `deadline` returns the current deadline, or `None` if the deadline is too far in the future.
+/// Returns the output of the work, or `None` if the deadline passes first. The deadline may move while the work runs.
+/// `deadline` returns the current deadline, or `None` if the work has no deadline.
 pub(crate) async fn within_moving<F: Future>(
     deadline: impl Fn() -> Option<Instant>,
     mut work: Pin<&mut F>,

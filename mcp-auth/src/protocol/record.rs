@@ -254,7 +254,7 @@ impl Record {
         self.report(AuditOutcome::Failed, reason);
     }
 
-    /// Discards the record of a decision that the server makes again, so that the request has only one record.
+    /// Discards this record, because the server decides once more. The second decision has the only record of the request.
     pub(super) fn repeat(&mut self) {
         self.closed = true;
     }

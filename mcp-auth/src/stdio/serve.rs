@@ -151,6 +151,6 @@ impl Reader {
 
 /// The party whose limit the bytes of lines count for.
 const ONLY_CLIENT: Party = Party::Known(0);
-/// The time that running calls have to end, and also the time that the client then has to read the responses. Clients wait
-/// for two seconds after they closed stdin, and then send SIGTERM.
+/// The longest time for which the server waits until running calls end. After that, the server waits once more, at most for
+/// the same time, until the client has read the responses. Clients send SIGTERM two seconds after they closed stdin.
 const GRACE: Duration = Duration::from_millis(900);

@@ -49,7 +49,7 @@ use super::request::TestRequest;
 /// ada.call("delete_document", document.clone()).await.expect_ok();
 /// assert_eq!(server.ran("delete_document"), 1);
 ///
-/// // A membership that ended is cached for 30 s.
+/// // The server caches a membership for 30 s, so the removal takes effect after that time.
 /// server.remove_member("ada", "acme");
 /// server.advance(Duration::from_secs(30));
 /// let answer = ada.call("delete_document", document.clone()).await;

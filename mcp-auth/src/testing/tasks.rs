@@ -204,9 +204,9 @@ impl TestTask<'_> {
         self.send(&self.user, "tasks/cancel", params).await
     }
 
-    /// Answers the questions of the task as methods of the test user have set ([`TestUser::confirming`],
-    /// [`TestUser::answering`] and so on), waits until the task has ended, and returns the result as an ordinary
-    /// call would.
+    /// Answers the questions of the task with the answers that the test user was given ([`TestUser::confirming`],
+    /// [`TestUser::answering`] and so on). Then waits until the task has ended, and returns its result as an ordinary call
+    /// would.
     ///
     /// # Panics
     ///

@@ -532,7 +532,7 @@ async fn a_transition_of_the_audience_policy_says_how_long_it_lasts() {
         (
             "2020-01-01",
             Severity::Note,
-            "the transition of the audience policy ended on 2020-01-01",
+            "the time in which tokens without an audience were accepted ended on 2020-01-01",
         ),
     ] {
         let policy = AudiencePolicy::required_after(date);

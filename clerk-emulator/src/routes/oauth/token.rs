@@ -158,7 +158,7 @@ fn credentials(headers: &HeaderMap, fields: &Fields) -> Result<Credentials, OAut
     let credentials = basic.ok_or_else(|| {
         OAuthError::new(
             Code::InvalidClient,
-            "Authorization is not Basic with id and secret",
+            "the header `Authorization` is not `Basic` with the id and the secret of the client",
         )
     })?;
     // RFC 6749 section 2.3: a request must not use more than one method.

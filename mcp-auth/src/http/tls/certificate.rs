@@ -21,7 +21,7 @@ pub(crate) struct Certificate {
     chain: Vec<CertificateDer<'static>>,
 }
 
-/// The reason why a chain or a key cannot be used. The texts contain nothing of the files.
+/// The reason why a chain or a key cannot be used. The texts do not quote the files.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum CertificateError {
     #[error("it has no certificate in PEM form")]

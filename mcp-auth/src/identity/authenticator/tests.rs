@@ -1,4 +1,4 @@
-//! Tokens that must be refused, one rule each, and similar tokens that must be accepted.
+//! Tokens that must be refused, because each breaks one rule, and similar tokens that must be accepted.
 
 use std::sync::Arc;
 use std::time::Duration;

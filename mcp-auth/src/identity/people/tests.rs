@@ -394,7 +394,7 @@ impl World {
         self.authenticator.cached(&BearerToken::new(token))
     }
 
-    /// Returns the caller of a JWT with these scopes.
+    /// Returns a caller who presents a JWT with these scopes.
     fn oauth(&self, scopes: &str) -> Caller {
         let mut claims = oauth_claims();
         claims["scope"] = Value::from(scopes);

@@ -83,7 +83,7 @@ impl<'s> Candidate<'s> {
         }
     }
 
-    /// Checks the signature with each of these keys. Returns `None` if the signature is of none of the keys.
+    /// Checks the signature with each of these keys. Returns `None` if none of the keys made the signature.
     pub(crate) fn signed_by(&self, keys: &[Arc<VerifyingKey>]) -> Option<Signed<'_, 's>> {
         let signed = self.jwt.signed().as_bytes();
         let key = keys

@@ -297,7 +297,7 @@ impl<'de> Visitor<'de> for FirstUnknown<'_> {
     }
 }
 
-/// Removes serde_json's "at line 1 column 9". The position counts within the arguments, so it does
+/// Removes serde_json's "at line 1 column 9". The position is relative to the arguments and not to the request, so it does
 /// not help the client.
 fn without_position(message: &str) -> String {
     message

@@ -56,8 +56,8 @@ impl Endpoint {
     }
 
     /// Responds to `subscriptions/listen`. The acknowledgement leaves out an unknown URI, and in the same way the URI of a
-    /// resource that the caller may not read. For each URI of either kind, the server looks the organization up, and counts
-    /// the request for its rates. For the rates, each task counts as a request for the task.
+    /// resource that the caller may not read. For each such URI, the server looks up the organization and counts one request
+    /// against the rates of the server. Each task to which the client subscribes also counts as one request.
     pub(super) async fn listen(
         self: &Arc<Self>,
         sender: Sender<'_>,

@@ -48,7 +48,7 @@ struct State {
     subscription: Option<Subscription>,
     /// The counted memory of the URIs of the subscription. `None` before the first URI.
     uris: Option<UriMemory>,
-    /// The entries that the client saw last in lists that depend on the caller's membership.
+    /// For each list that depends on the caller's membership: the entries when the client last read the list.
     seen: Seen,
     requests: Requests,
     /// The requests that run, by their ids as written in the body.

@@ -268,8 +268,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is
-    /// half of the instance's own rate limit: 500 in production, 50 in development.
+    /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is 500 in production and 50 in
+    /// development, which is half of the instance's own rate limit.
     ///
     /// A look-up beyond the budget waits up to 30 s in a queue of three times this number, first come first served. A
     /// request that needs the look-up waits up to 8 s. After this time the server answers the request with 503 and

@@ -53,13 +53,13 @@ fn transition(end_ms: u64, now_ms: u64) -> Finding {
     let end = day_of(end_ms);
     let days = end_ms.saturating_sub(now_ms).div_ceil(DAY_MS);
     if days == 0 {
-        let what = format!("the transition of the audience policy ended on {end}");
+        let what = format!("the time in which tokens without an audience were accepted ended on {end}");
         let remedy = "remove `AudiencePolicy::required_after` from the code";
         return Finding::new(&codes::AUDIENCE_TRANSITION_ENDED, what).remedy_is(remedy);
     }
     let days = counted(usize::try_from(days).unwrap_or(usize::MAX), "more day");
     let what = format!("tokens without an audience are accepted for {days}, until {end}");
-    let remedy = "ask the users of the clients that the log names to connect again before that day";
+    let remedy = "the log names the clients: ask their users to connect again before that day";
     Finding::new(&codes::AUDIENCE_TRANSITION, what).remedy_is(remedy)
 }
 
@@ -83,7 +83,7 @@ mod tests {
             ),
             (
                 end_ms,
-                "the transition of the audience policy ended on 1972-09-27",
+                "the time in which tokens without an audience were accepted ended on 1972-09-27",
             ),
         ] {
             assert_eq!(transition(end_ms, now_ms).what(), what);

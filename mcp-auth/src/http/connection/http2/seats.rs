@@ -22,16 +22,16 @@ pub(super) struct Seats {
     peer: IpAddr,
     /// The number of requests in flight.
     open: Cell<usize>,
-    /// True if a request uses the place of the connection.
+    /// True while a request occupies the place of the connection itself. Every further request needs a place of its own.
     is_lent: Cell<bool>,
-    /// The time since which the request that uses the place of the connection transfers data.
+    /// The time since which the request in the place of the connection transfers data.
     transfers_since: Cell<Option<Instant>>,
 }
 
 /// The place of one request. Dropping the value makes room for another request.
 pub(super) struct Seat {
     seats: Rc<Seats>,
-    /// `None` if the request uses the place of the connection.
+    /// `None` if the request occupies the place of the connection itself.
     own: Option<Place>,
     is_registered: Cell<bool>,
 }
