@@ -176,7 +176,7 @@ impl<'a> RequestSpan<'a> {
             self.span,
             http.response.status_code = status,
             rpc.response.status_code = code,
-            error.type = error.map(|error| error.to_string()),
+            error.type = error.map(tracing::field::display),
             otel.status_code = error.map(|_| "ERROR"),
         );
     }

@@ -1,7 +1,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::record::AuditEvent;
-use super::super::sink::AuditSink;
+use super::super::sink::{AuditSink, LineSink};
 use super::*;
 use crate::clock::ManualClock;
 use crate::identity::test_support::logged;
@@ -151,4 +151,85 @@ fn closing_does_not_wait_for_a_stuck_sink_and_logs_the_number_of_its_records() {
     let log = logged(|| writer.close());
     assert!(log.contains(r#"fact="sink_dropping" records=5"#), "{log}");
     drop(open);
+}
+
+/// Keeps lines when the test allows it, and then tells the test which lines it has.
+struct GatedLines {
+    gate: Receiver<Step>,
+    told: Sender<String>,
+    lines: String,
+}
+
+impl LineSink for GatedLines {
+    fn add_lines(&mut self, lines: &str) {
+        self.lines.push_str(lines);
+    }
+
+    fn keep_lines(&mut self) -> io::Result<()> {
+        match self.gate.recv() {
+            Ok(Step::Fail) => return Err(io::Error::other("the test said so")),
+            Ok(Step::Panic) => panic!("the test said so"),
+            Ok(Step::Take) | Err(_) => {}
+        }
+        for line in self.lines.lines() {
+            self.told.send(line.to_owned()).unwrap();
+        }
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+fn writer_of_lines(places: usize) -> (Writer, Sender<Step>, Receiver<String>) {
+    let ((open, gate), (told, lines)) = (channel(), channel());
+    let sink = Sink::Lines(Box::new(GatedLines {
+        gate,
+        told,
+        lines: String::new(),
+    }));
+    let writer = Writer::start(sink, places, Arc::new(ManualClock::at(0))).unwrap();
+    (writer, open, lines)
+}
+
+#[test]
+fn a_sink_of_lines_that_fails_or_panics_keeps_each_line_once() {
+    let (writer, open, told) = writer_of_lines(10);
+    for number in ["0", "1", "2"] {
+        writer.write(Entry::Line(number), None);
+    }
+    for step in [Step::Fail, Step::Panic, Step::Take] {
+        open.send(step).unwrap();
+    }
+    drop(open);
+    writer.close();
+    drop(writer);
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["0", "1", "2"]);
+}
+
+#[test]
+fn lines_beyond_the_queue_are_counted_and_the_count_is_a_line() {
+    let (writer, open, told) = writer_of_lines(3);
+    for _ in 0..10 {
+        writer.write(Entry::Line("kept"), None);
+    }
+    assert_eq!(writer.lost(), 7);
+    drop(open);
+    writer.close();
+    drop(writer);
+    let mut told: Vec<_> = told.iter().collect();
+    // If the thread took the first record alone, it writes the count before the other records.
+    told.sort();
+    let lost = AuditRecord::lost(timestamp(0), 7);
+    assert_eq!(told[..3], ["kept"; 3]);
+    assert_eq!(told[3..], [lost.to_json()]);
+}
+
+#[test]
+fn a_large_batch_leaves_no_large_buffer() {
+    let mut batch = Batch::default();
+    let line = "x".repeat(MOST_KEPT);
+    batch.push(Entry::Line(&line));
+    batch.push(Entry::Line(&line));
+    batch.clear();
+    assert_eq!((batch.count, batch.lines.as_str()), (0, ""));
+    assert!(batch.lines.capacity() <= MOST_KEPT);
 }

@@ -113,7 +113,7 @@ fn a_span_has_the_names_of_opentelemetry_and_neither_arguments_nor_callers() {
             read,
             &[
                 r#"mcp.resource.uri="wiki://pages/{name}""#,
-                r#"otel.name="resources/read""#,
+                "otel.name=resources/read",
             ],
         ),
         (

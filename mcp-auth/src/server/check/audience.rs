@@ -53,7 +53,8 @@ fn transition(end_ms: u64, now_ms: u64) -> Finding {
     let end = day_of(end_ms);
     let days = end_ms.saturating_sub(now_ms).div_ceil(DAY_MS);
     if days == 0 {
-        let what = format!("the time in which tokens without an audience were accepted ended on {end}");
+        let what =
+            format!("the time in which tokens without an audience were accepted ended on {end}");
         let remedy = "remove `AudiencePolicy::required_after` from the code";
         return Finding::new(&codes::AUDIENCE_TRANSITION_ENDED, what).remedy_is(remedy);
     }
