@@ -1,4 +1,4 @@
-//! Unit tests of forms. The tests of the attribute are in `tests/ui` and `mcp-auth-macros`.
+//! Unit tests of forms. The tests of the attribute are in `tests/messages` and `mcp-auth-macros`.
 
 use rmcp::model::{
     ConstTitle, ElicitationSchema, ElicitationSchemaBuilder, EnumSchema, LegacyEnumSchema,

@@ -75,7 +75,7 @@ fn every_message_of_the_macro_has_a_case() {
         .iter()
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
-    let sources = files(Path::new("../mcp-auth-macros/src"), "rs");
+    let sources = files(Path::new("../../mcp-auth-macros/src"), "rs");
     let mut count = 0;
     for source in sources
         .iter()

@@ -15,7 +15,7 @@ struct Empty {}
 pub(crate) enum Size {
     /// Small.
     Small = 1,
-    #[doc = include_str!("../../../../rustfmt.toml")]
+    #[doc = include_str!("../../../../../rustfmt.toml")]
     #[form(rename = "XL")]
     VeryLarge = 4,
     r#True,

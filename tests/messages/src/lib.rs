@@ -1,0 +1,1 @@
+//! The package of the tests of compile-time messages, which are in `tests/ui.rs`. Their cases are in `ui`.
