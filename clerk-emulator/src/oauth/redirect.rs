@@ -135,7 +135,7 @@ fn matches(registered: &str, sent: &str) -> bool {
         }
 }
 
-/// The host of an `http` URI on this machine, and the text after its port.
+/// Splits an `http` URI whose host is loopback into the host and the text after the port. `None` for any other URI.
 fn split_loopback(uri: &str) -> Option<(&'static str, &str)> {
     let rest = uri.strip_prefix("http://")?;
     let (host, rest) = LOOPBACK

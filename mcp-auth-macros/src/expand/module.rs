@@ -7,7 +7,7 @@ use syn::Path;
 use super::{declared, guard::requirements};
 use crate::model::Requirements;
 
-/// The guard of a module as data. The constant has a fixed name, so that a `public` function finds the guard
+/// Returns a constant that contains the guard of a module. The constant has a fixed name, so that a `public` function finds the guard
 /// ([`check_public`](super::guard::check_public)), and so that a module with two guards does not compile. The constant
 /// is private: only this module and the modules inside it can import it.
 pub(crate) fn expand_module(krate: &Path, stated: &Requirements) -> TokenStream {

@@ -89,7 +89,7 @@ impl FrontendUrl {
         }
     }
 
-    /// Returns the URL of the instance's Backend API, for a configuration without this URL.
+    /// Returns the URL of the Backend API that the server uses if no setting names one.
     pub(crate) fn default_api_url(&self) -> &'static str {
         // Clerk's staging environment has its own Backend API.
         let staging = self

@@ -19,7 +19,7 @@ use crate::identity::{Clock, Entry, ExpiringCache, Lookup, Service, Unavailable}
 #[derive(Debug)]
 pub(crate) struct Metadata {
     fetcher: Fetcher,
-    /// `None` while the issuer does not return the document.
+    /// Looks the document up. The result is `None` if the issuer returned no document.
     lookup: Lookup<(), Option<Document>>,
 }
 

@@ -151,7 +151,7 @@ const MAX_DIGITS: usize = 1_024;
 mod tests {
     use super::*;
 
-    /// The worked examples: `fea`, `per`, `fpm`, permissions without `org:`.
+    /// Examples. Each has the claims `fea`, `per` and `fpm`, and the expected permissions without their prefix `org:`.
     const EXAMPLES: [(&str, &str, &str, &str); 17] = [
         (
             "o:dashboard,o:teams",

@@ -269,13 +269,15 @@ impl<'a> CallerFacts<'a> {
             .is_some_and(|org| org.has_permission(permission))
     }
 
-    /// Returns true if a session token names this feature: `export`, `org:export` or `user:export`.
+    /// Returns true if the caller's session token has this feature. Write `org:export` for a feature of the organization,
+    /// `user:export` for a feature of the user, and `export` for either. No other kind of token has features.
     #[must_use]
     pub fn has_feature(&self, feature: &str) -> bool {
         is_among(self.caller.features(), feature)
     }
 
-    /// Returns true if a session token names this plan: `pro`, `org:pro` or `user:pro`.
+    /// Returns true if the caller's session token has this plan. Write `org:pro` for a plan of the organization, `user:pro`
+    /// for a plan of the user, and `pro` for either. No other kind of token has plans.
     #[must_use]
     pub fn has_plan(&self, plan: &str) -> bool {
         is_among(self.caller.plans(), plan)

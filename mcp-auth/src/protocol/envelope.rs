@@ -4,8 +4,8 @@
 //! INVARIANT: the checks and the call use the result of the same parse. A duplicate `method`,
 //! `params`, `name`, `arguments` or `_meta` is an error.
 //!
-//! INVARIANT: no member of a message has a name to which serde_json gives a meaning, at any depth. Every part of a
-//! message can therefore be read as a `serde_json::Value`.
+//! INVARIANT: no member, at any depth of the message, has one of the names that serde_json reserves for itself
+//! (`$serde_json::private::…`). Every part of a message can therefore be read as a `serde_json::Value`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

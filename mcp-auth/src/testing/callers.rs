@@ -11,7 +11,7 @@ impl TestServer {
     }
 
     /// Returns a caller that is a machine, given by name or id (`billing`, `mch_billing`). The caller has an opaque
-    /// token for the server's machine; [`jwt`](TestUser::jwt) makes the token a JWT.
+    /// token, which names the machine of the test server as its audience. [`jwt`](TestUser::jwt) makes the token a JWT.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;

@@ -420,7 +420,7 @@ async fn default_scopes_that_lack_what_the_server_advertises_are_a_warning() {
 
 #[actix_web::test]
 async fn scopes_of_tools_that_clients_that_register_themselves_cannot_get_are_noted() {
-    let what = "clients that register themselves may not get the scopes `documents:write` (save)";
+    let what = "Clerk does not let clients that register themselves request the scopes `documents:write` (save)";
     let default = json!(["profile", "email", "user:org:read", "offline_access"]);
     for (registers, noted) in [(true, true), (false, false)] {
         let default = default.clone();

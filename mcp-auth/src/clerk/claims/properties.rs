@@ -147,7 +147,7 @@ proptest! {
         }
     }
 
-    /// A token grants a permission only if the token lists the feature of the permission as a feature of an organization.
+    /// A token grants `org:<feature>:<action>` only if the token lists `<feature>` as a feature of an organization.
     #[test]
     fn packed_permissions_are_of_listed_features_and_names((fea, per, fpm) in packed()) {
         let claims = json!({"v": 2, "fea": fea, "o": {"id": "org_1", "per": per, "fpm": fpm}});

@@ -12,7 +12,7 @@ use super::signals::{Late, Signals};
 /// Runs actix's future for a connection until the future completes, the connection misses a
 /// deadline, or the connection is evicted. Then drops the future together with its stream.
 ///
-/// The future must be a Tokio task of its own, because the connection wakes the task that polled the future first.
+/// Run the future in a Tokio task of its own. The connection always wakes the task that polled the future for the first time.
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     let mut dispatcher = pin!(dispatcher);
     let mut timer = pin!(sleep_until(Instant::now()));

@@ -9,7 +9,7 @@ use super::revocation::{IdKind, Revocation, What};
 /// The ids and the time of issue of a token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenIds<'a> {
-    /// True for OAuth tokens, which have a client.
+    /// True for an OAuth token. Only an OAuth token can be revoked by the id of its client.
     pub(crate) is_oauth: bool,
     pub(crate) subject: &'a str,
     /// The subjects of the actors, who act in the subject's name.

@@ -57,8 +57,8 @@ pub(crate) enum Evidence {
 }
 
 impl VerifiedClaims {
-    /// Returns the end of the transition during which this token is accepted without an audience, in milliseconds since
-    /// 1970. `None` if the token does not need the transition.
+    /// Returns the time, in milliseconds since 1970, until which this token is accepted without an audience. `None` if the
+    /// token has an audience, or needs none.
     pub(crate) fn lacks_audience_until_ms(&self) -> Option<u64> {
         self.lacks_audience_until_ms
     }

@@ -99,7 +99,7 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
 
 /// Adds `x-mcp-header` to the schema of an argument (MCP 2026-07-28, server/tools, x-mcp-header). Returns false if the
 /// argument is not a member of the root, or if its type is not `string`, `integer` or `boolean`. Clients hide a tool
-/// that has the keyword at any other place.
+/// whose schema has the keyword on any other property.
 #[must_use]
 pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bool {
     let properties = schema.get_mut("properties");

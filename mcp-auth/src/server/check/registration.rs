@@ -101,7 +101,7 @@ pub(super) fn scopes_out_of_reach(
         return None;
     }
     let what = format!(
-        "clients that register themselves may not get the scopes {}",
+        "Clerk does not let clients that register themselves request the scopes {}",
         listed(&scopes)
     );
     let remedy = "name the scopes in `scopes_supported`, and add them to the default scopes; or admit clients with \

@@ -37,12 +37,12 @@ use self::sample_caller::of_each_kind;
 /// [`caller`](Self::caller) an application adds its own columns.
 ///
 /// A cell is `yes` or `no`, `if policy` when a [`Policy`](crate::Policy) decides, or `if` when the tool's own
-/// `authorize` decides. Policies are not evaluated for the callers of a matrix, because these callers have no token. In
+/// `authorize` decides. The matrix evaluates no policies, because the callers in its columns are examples without a real token. In
 /// the columns that every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
 /// such as `with permission` means that the caller may call the tool if they also have the permission that the guard
 /// requires. The callers that an application adds have exactly the claims that the application gives them, so their
-/// cells never say `with`. The column `requires` shows the guard. If [`module_guard!`](crate::module_guard) states a
-/// requirement, the module follows the requirement, as in `organization (module shop::billing)`. The column `scopes`
+/// cells never say `with`. The column `requires` shows the guard. If a requirement comes from
+/// [`module_guard!`](crate::module_guard), the column names the module after it: `organization (module shop::billing)`. The column `scopes`
 /// shows the scopes that a client must ask for, as `securitySchemes` in `tools/list` names them. If a tool declares a
 /// `rate` or a `concurrency`, the last columns show these limits.
 ///

@@ -45,11 +45,11 @@ pub(crate) struct Budget(Arc<Shared>);
 /// The limits of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetLimits {
-    /// The data that the questions look up, for the log.
+    /// The data that is looked up, for the log.
     pub(crate) what: &'static str,
-    /// The greatest number of questions that begin in any ten seconds.
+    /// The limit: at most this number of look-ups begin in any ten seconds.
     pub(crate) most: usize,
-    /// The greatest number of requests that wait for a question.
+    /// At most this number of requests wait for a look-up.
     pub(crate) most_waiting: usize,
     pub(crate) longest_wait: Duration,
 }
