@@ -14,7 +14,7 @@ pub(crate) struct Recent {
 
 #[derive(Default)]
 struct Kept {
-    texts: VecDeque<(String, String)>,
+    texts: VecDeque<(Box<str>, Box<str>)>,
     bytes: usize,
 }
 
@@ -29,9 +29,11 @@ impl Recent {
 
     /// Adds a text about the request with this trace id.
     pub(crate) fn push(&self, trace_id: &str, text: String) {
+        // Unlike a `String`, a box has no memory beyond the counted bytes.
+        let text = text.into_boxed_str();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += trace_id.len() + text.len();
-        kept.texts.push_back((trace_id.to_owned(), text));
+        kept.texts.push_back((trace_id.into(), text));
         while kept.texts.len() > self.most || kept.bytes > MOST_BYTES {
             let Some((trace_id, text)) = kept.texts.pop_front() else {
                 return;
@@ -43,8 +45,8 @@ impl Recent {
     /// Returns the texts about the requests with this trace id, from the oldest to the newest.
     pub(crate) fn of(&self, trace_id: &str) -> Vec<String> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_trace = kept.texts.iter().filter(|(of, _)| of == trace_id);
-        of_trace.map(|(_, text)| text.clone()).collect()
+        let of_trace = kept.texts.iter().filter(|(of, _)| **of == *trace_id);
+        of_trace.map(|(_, text)| text.to_string()).collect()
     }
 }
 

@@ -77,13 +77,24 @@ fn log_mistake(env: &Environment<'_>) {
     }
 }
 
-/// Returns the filter that `RUST_LOG` sets. If the variable is malformed, returns the default filter, so that the
-/// server still starts.
+/// Returns the filter that `RUST_LOG` sets, without [`UNTHROTTLED`]. If the variable is malformed, returns the default
+/// filter, so that the server still starts.
 fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
     let set = set.filter(|directives| wrong(directives).is_none());
-    set.and_then(|directives| EnvFilter::try_new(directives).ok())
-        .unwrap_or_else(|| EnvFilter::new(DEFAULT))
+    let directives = set.as_deref().unwrap_or(DEFAULT);
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    UNTHROTTLED
+        .iter()
+        .filter(|target| !names(directives, target))
+        .filter_map(|target| format!("{target}=off").parse().ok())
+        .fold(filter, EnvFilter::add_directive)
+}
+
+/// Returns true if a directive sets the level of this target.
+fn names(directives: &str, target: &str) -> bool {
+    let mut all = directives.split(',').map(str::trim);
+    all.any(|directive| directive.split(['=', '[']).next() == Some(target))
 }
 
 /// Returns the directive that is invalid, or that has a misspelt level. `EnvFilter` reads a
@@ -119,11 +130,16 @@ pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
 
 /// The start-up lines of actix only repeat the printed report.
 const DEFAULT: &str = "info,actix_server=warn";
+/// Crates that write a line for each malformed request or frame, with its text, so that strangers could fill the log. Their
+/// lines are logged only if `RUST_LOG` names the crate.
+const UNTHROTTLED: [&str; 2] = ["actix_http", "h2"];
 /// The largest number of lines that the explorer can show.
 const MOST_LINES: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     fn parsed(directives: &str) -> (String, Option<String>) {
@@ -146,13 +162,41 @@ mod tests {
             let (filter, mistake) = parsed(directives);
             let expected = format!("RUST_LOG has \"{wrong}\", which is not a valid directive");
             assert_eq!(mistake, Some(expected));
-            assert_eq!(filter, EnvFilter::new(DEFAULT).to_string());
+            assert_eq!(filter, parsed(DEFAULT).0);
+        }
+    }
+
+    #[test]
+    fn crates_that_strangers_make_write_are_logged_only_if_they_are_named() {
+        let logged = |directives: &str| {
+            let env = |_: &str| Some(directives.to_owned());
+            let subscriber = registry().with(filter(&Environment::of(&env)));
+            tracing::subscriber::with_default(subscriber, || {
+                [
+                    tracing::enabled!(target: "actix_http::h1::dispatcher", Level::ERROR),
+                    tracing::enabled!(target: "h2::proto::ping_pong", Level::WARN),
+                    tracing::enabled!(target: "h2::server", Level::DEBUG),
+                    tracing::enabled!(target: "mcp_auth", Level::INFO),
+                ]
+            })
+        };
+        for (directives, expected) in [
+            (DEFAULT, [false, false, false, true]),
+            ("info", [false, false, false, true]),
+            ("trace", [false, false, false, true]),
+            ("info,h2=debug", [false, true, true, true]),
+            ("info,h2::server=debug", [false, false, true, true]),
+            ("actix_http=error,info", [true, false, false, true]),
+        ] {
+            assert_eq!(logged(directives), expected, "{directives}");
         }
     }
 
     #[test]
     fn valid_directives_are_used_unchanged() {
-        assert_eq!(parsed("warn"), ("warn".to_owned(), None));
+        let (filter, mistake) = parsed("warn");
+        assert!(filter.contains("warn"), "{filter}");
+        assert_eq!(mistake, None);
         for kept in [
             "off",
             "my_app=debug",
@@ -165,6 +209,6 @@ mod tests {
         let (filter, mistake) = parsed("info,mcp_auth=debug");
         assert!(filter.contains("mcp_auth=debug"), "{filter}");
         assert_eq!(mistake, None);
-        assert_eq!(parsed(" "), (EnvFilter::new(DEFAULT).to_string(), None));
+        assert_eq!(parsed(" "), parsed(DEFAULT));
     }
 }
