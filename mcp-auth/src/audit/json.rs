@@ -99,7 +99,7 @@ impl Line {
     fn number(&mut self, member: &'static str, number: Option<u64>) {
         if let Some(number) = number {
             self.0.extend_from_slice(member.as_bytes());
-            // Nothing stops a write to memory.
+            // A write to memory cannot fail.
             let _ = write!(self.0, "{number}");
         }
     }

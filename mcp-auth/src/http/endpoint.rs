@@ -2,7 +2,6 @@
 //! types, credentials, body.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 
 use actix_http::Request;
 use actix_web::HttpResponse;
@@ -50,9 +49,15 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             (name, origin, Ok(preflight(site, head)))
         }
         Ok((name, origin)) => {
-            let answer = match &span {
-                None => respond(site, name, head, &fields, &mut body, None).await,
-                Some(span) => respond_in(span, site, name, head, &fields, &mut body).await,
+            let within = span.as_ref().and_then(|span| span.span());
+            let span = span.as_deref();
+            let answer = match within {
+                None => respond(site, name, head, &fields, &mut body, span).await,
+                Some(within) => {
+                    let response = respond(site, name, head, &fields, &mut body, span);
+                    // The box keeps the futures of requests without a span small.
+                    Box::pin(response.instrument(within)).await
+                }
             };
             (name, origin, answer)
         }
@@ -149,19 +154,6 @@ fn enter<'a>(
     let host = site.gate.host(fields.host, &head.uri)?;
     let origin = site.gate.origin(fields.origin)?;
     Ok((site.name(host), origin))
-}
-
-/// Responds within the span of the request. The box keeps the futures of requests without a span small.
-fn respond_in<'a>(
-    span: &'a RequestSpan<'_>,
-    site: &'a Site,
-    name: &'a Name,
-    head: &'a RequestHead,
-    fields: &'a Fields<'_>,
-    body: &'a mut Incoming,
-) -> Pin<Box<dyn Future<Output = Result<HttpResponse, Refused>> + 'a>> {
-    let response = respond(site, name, head, fields, body, Some(span));
-    Box::pin(response.instrument(span.span()))
 }
 
 async fn respond(

@@ -27,6 +27,7 @@ mod collector;
 mod losses;
 mod parent;
 mod pipeline;
+mod sampling;
 mod settings;
 
 use std::sync::{Arc, OnceLock};
@@ -50,11 +51,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-use crate::traceparent::SPANS;
+use crate::traceparent::{RemoteSpan, SPANS};
 
 use self::collector::{Collector, CollectorError};
 use self::losses::Losses;
 use self::pipeline::{Counted, Queue, Waiting};
+use self::sampling::{Early, Exported, KeepsTo, left_out};
 
 pub(crate) use self::losses::LOSSES;
 pub(crate) use self::parent::set_parent;
@@ -141,10 +143,30 @@ pub(crate) fn started() -> Option<&'static Export> {
     EXPORT.get()?.as_ref()
 }
 
+/// Makes the span of a request, and leaves it out of the export if the settings or the client ask for that. `client` is the
+/// client's span, as the headers of the request write it. Returns true if the span was left out.
+pub(crate) fn begin<T>(client: Option<RemoteSpan<'_>>, make: impl FnOnce() -> T) -> (T, bool) {
+    let is_left_out = started().is_some_and(|export| {
+        let client = client.filter(|_| export.takes_parent);
+        export.early.leaves_out(client)
+    });
+    match is_left_out {
+        true => (left_out(make), true),
+        false => (make(), false),
+    }
+}
+
+/// Returns true if the span of a request that was left out is exported after all. `client` is the client's span, as the
+/// message of the request writes it.
+pub(crate) fn takes_in(client: RemoteSpan<'_>) -> bool {
+    started().is_some_and(|export| export.takes_parent && export.early.takes_in(client))
+}
+
 /// The export of spans to one collector.
 #[derive(Debug)]
 pub(crate) struct Export {
     provider: SdkTracerProvider,
+    early: Arc<Early>,
     waiting: Arc<Waiting>,
     losses: Arc<Losses>,
     takes_parent: bool,
@@ -195,15 +217,17 @@ impl Export {
             .with_detector(Box::new(TelemetryResourceDetector))
             .with_attributes(attributes)
             .build();
+        let early = Arc::new(Early::new(settings.sampling));
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_sampler(settings.sampler.clone())
+            .with_sampler(KeepsTo::new(&early))
             // Without these limits, the SDK would read further variables.
             .with_span_limits(SpanLimits::default())
             .with_span_processor(queue)
             .build();
         Ok(Self {
             provider,
+            early,
             waiting,
             losses,
             takes_parent: settings.takes_parent,
@@ -216,6 +240,9 @@ impl Export {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
+        if others.iter().next().is_some() || others.default_level().is_some() {
+            self.early.switch_off();
+        }
         let scope = InstrumentationScope::builder("mcp-auth");
         let scope = scope.with_version(env!("CARGO_PKG_VERSION")).build();
         tracing_opentelemetry::layer()
@@ -228,7 +255,7 @@ impl Export {
             .with_tracked_inactivity(false)
             .with_target(false)
             .with_level(false)
-            .with_filter(others.with_target(SPANS, Level::TRACE))
+            .with_filter(Exported(others.with_target(SPANS, Level::TRACE)))
             .boxed()
     }
 

@@ -8,10 +8,11 @@
 
 use std::time::Duration;
 
-use opentelemetry_sdk::trace::Sampler;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
+
+use super::sampling::Rule;
 
 /// The settings of an export.
 #[derive(Clone, Debug)]
@@ -20,7 +21,8 @@ pub(crate) struct Settings {
     pub(super) endpoint: Url,
     /// The longest time of one request to the collector, and the time after which a request is not sent again.
     pub(super) timeout: Duration,
-    pub(super) sampler: Sampler,
+    /// Which requests are exported.
+    pub(super) sampling: Rule,
     /// True if a span becomes a part of its client's trace.
     pub(super) takes_parent: bool,
     /// The largest number of spans that wait.
@@ -75,14 +77,14 @@ impl Settings {
         let timeout = reader.milliseconds(&TIMEOUTS, 10_000);
         let longest = reader.milliseconds(&["OTEL_BSP_EXPORT_TIMEOUT"], 30_000);
         let delay = reader.milliseconds(&["OTEL_BSP_SCHEDULE_DELAY"], 5_000);
-        let sampler = reader.sampler();
+        let sampling = reader.sampling();
         let takes_parent = reader.takes_parent();
         let resource = reader.resource(service);
         let stopped = reader.problems.iter().any(|problem| problem.stops);
         let settings = endpoint.filter(|_| !stopped).map(|endpoint| Self {
             endpoint,
             timeout: timeout.min(longest),
-            sampler,
+            sampling,
             takes_parent,
             queue: queue.min(MOST_QUEUED),
             batch: batch.min(queue).min(MOST_QUEUED),
@@ -211,25 +213,25 @@ impl Reader<'_> {
         }
     }
 
-    fn sampler(&mut self) -> Sampler {
-        let always = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+    fn sampling(&mut self) -> Rule {
         let name = self.get("OTEL_TRACES_SAMPLER");
-        match name.as_deref() {
-            None | Some("parentbased_always_on") => always(),
-            Some("always_on") => Sampler::AlwaysOn,
-            Some("always_off") => Sampler::AlwaysOff,
-            Some("parentbased_always_off") => Sampler::ParentBased(Box::new(Sampler::AlwaysOff)),
-            Some("traceidratio") => Sampler::TraceIdRatioBased(self.ratio()),
-            Some("parentbased_traceidratio") => {
-                Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(self.ratio())))
-            }
-            Some(_) => {
-                let what = "OTEL_TRACES_SAMPLER names a sampler that the server does not have, so \
-                            `parentbased_always_on` is used";
-                let remedy = "set it to `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`";
-                self.ignored(what.to_owned(), remedy);
-                always()
-            }
+        let name = name.as_deref().unwrap_or("parentbased_always_on");
+        let root = name.strip_prefix("parentbased_");
+        let ratio = match root.unwrap_or(name) {
+            "always_on" => Some(1.0),
+            "always_off" => Some(0.0),
+            "traceidratio" => Some(self.ratio()),
+            _ => None,
+        };
+        if ratio.is_none() {
+            let what = "OTEL_TRACES_SAMPLER names a sampler that the server does not have, so \
+                        `parentbased_always_on` is used";
+            let remedy = "set it to `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`";
+            self.ignored(what.to_owned(), remedy);
+        }
+        Rule {
+            ratio: ratio.unwrap_or(1.0),
+            follows_client: root.is_some() || ratio.is_none(),
         }
     }
 

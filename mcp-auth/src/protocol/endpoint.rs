@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use tracing::Instrument;
 
-use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
+use crate::guard::{Denied, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
 use crate::metrics;
@@ -33,6 +34,7 @@ use super::span::RequestSpan;
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response};
 
+mod anonymous;
 mod ask;
 mod asking_route;
 mod auditing;
@@ -291,19 +293,17 @@ impl Endpoint {
         let mut counted = CountedRequest::begin(&self.config.metrics, &message);
         if let Some(span) = sender.span {
             let served = self.used_by(&message).map(|served| &**served);
-            span.describe(metrics::method(&message.method), served, mirrored, &body);
+            let meta = message.params().and_then(|params| params.meta()).ok();
+            let traceparent = meta.and_then(|meta| meta.traceparent());
+            let traceparent = traceparent.as_deref();
+            let method = metrics::method(&message.method);
+            span.describe(method, served, mirrored, traceparent, &body);
         }
-        let responded = if caller.is_none() && !self.open_to_anonymous(&message) {
-            let scopes = self.scopes_to_sign_in_for(&message);
-            self.refused_sign_in(NO_TOKEN);
-            Err(RefusedMessage::SignIn { scopes }.into())
-        } else if let Some(caller) = caller
-            && let Some(denied) = self.lacks_server_scopes(&message, caller)
-        {
-            self.lacking(denied, caller, &message, challenger)
-        } else {
-            self.respond(mirrored, sender, url_org, &message, &body, challenger)
-                .await
+        let responding = self.respond(mirrored, sender, url_org, &message, &body, challenger);
+        let responded = match sender.span.and_then(RequestSpan::late) {
+            None => responding.await,
+            // The box keeps the futures of all other requests small.
+            Some(span) => Box::pin(responding.instrument(span)).await,
         };
         if let (Some(span), Err(Stopped::Error(error))) = (sender.span, &responded) {
             span.failed(error.code());
@@ -320,28 +320,6 @@ impl Endpoint {
         };
         counted.outcome = outcome;
         response
-    }
-
-    /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
-    /// a request that the settings permit without a token. Every other request without a token gets
-    /// a 401, so that a caller without a token does not learn which names exist.
-    fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
-        match &*message.method {
-            "initialize"
-            | "logging/setLevel"
-            | "notifications/initialized"
-            | "ping"
-            | "server/discover"
-            | "subscriptions/listen"
-            | "tools/list" => self.connects_anonymous(),
-            "prompts/list" => self.connects_anonymous() && self.serves(List::Prompts),
-            "resources/list" | "resources/templates/list" => {
-                self.connects_anonymous() && self.serves(List::Resources)
-            }
-            _ => self
-                .used_by(message)
-                .is_some_and(|served| served.guard().is_public()),
-        }
     }
 
     /// Returns the tool, the prompt or the resource that a message uses. `None` if the message uses
@@ -372,20 +350,6 @@ impl Endpoint {
         }
     }
 
-    /// Returns the additional scopes for the challenge to sign in, after a request without a token. If callers without
-    /// a token may list everything, the additional scopes are the scopes of the requested tool, prompt or resource.
-    /// Otherwise there are no additional scopes, because they would reveal which names exist.
-    fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
-        if self.config.anonymous != AnonymousAccess::ListAll {
-            return Vec::new();
-        }
-        let schemes = self.used_by(message).map(|served| served.schemes());
-        match schemes.unwrap_or_default().first() {
-            Some(SecurityScheme::OAuth2(scopes)) => scopes.clone(),
-            Some(SecurityScheme::NoAuth) | None => Vec::new(),
-        }
-    }
-
     /// Returns the denial for a caller who lacks a scope that every request needs. Calls of tools are not checked here,
     /// because the guard of a call reports all missing requirements together. Uses of a public prompt or resource are
     /// not checked either, because even a caller without a token may use them.
@@ -408,6 +372,19 @@ impl Endpoint {
         body: &ByteString,
         challenger: &Challenger,
     ) -> Result<Response, Stopped> {
+        match sender.caller {
+            None if !self.open_to_anonymous(message) => {
+                let scopes = self.scopes_to_sign_in_for(message);
+                self.refused_sign_in(NO_TOKEN);
+                return Err(RefusedMessage::SignIn { scopes }.into());
+            }
+            None => {}
+            Some(caller) => {
+                if let Some(denied) = self.lacks_server_scopes(message, caller) {
+                    return self.lacking(denied, caller, message, challenger);
+                }
+            }
+        }
         let Some(id) = message.id else {
             return self.notified(mirrored, sender.caller, url_org, message);
         };

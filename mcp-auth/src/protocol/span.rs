@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use serde::Deserialize;
@@ -27,28 +28,34 @@ use super::era::{Header, Headers, Mirrored};
 /// The span of a request.
 pub(crate) struct RequestSpan<'a> {
     span: Span,
+    /// The span for the export, if only the message says that its client records the trace.
+    late: OnceLock<Span>,
+    http: Http<'a>,
     headers: &'a dyn Headers,
-    /// The method and the path of the request, which are the name of a span without a message.
-    http_name: String,
+    /// True if the span is not exported.
+    is_left_out: bool,
     is_described: AtomicBool,
     /// The code of the JSON-RPC error in the response; 0 if there is none.
     error: AtomicI32,
 }
 
-impl<'a> RequestSpan<'a> {
-    /// Makes a span, if a subscriber is interested in it. `scheme` is the scheme of the canonical URL.
-    pub(crate) fn begin(
-        method: &str,
-        scheme: &str,
-        path: &str,
-        headers: &'a dyn Headers,
-    ) -> Option<Box<Self>> {
-        if !is_wanted() {
-            return None;
-        }
-        let known = HTTP_METHODS.iter().find(|known| **known == method);
-        let method = known.copied().unwrap_or("_OTHER");
-        let span = tracing::trace_span!(
+/// The HTTP request of a span.
+#[derive(Clone, Copy)]
+struct Http<'a> {
+    method: &'static str,
+    scheme: &'a str,
+    path: &'a str,
+}
+
+impl Http<'_> {
+    /// Makes a span with the attributes of the request.
+    fn span(self) -> Span {
+        let Self {
+            method,
+            scheme,
+            path,
+        } = self;
+        tracing::trace_span!(
             target: SPANS,
             "request",
             otel.name = Empty,
@@ -71,23 +78,78 @@ impl<'a> RequestSpan<'a> {
             mcp_auth.client.name = Empty,
             mcp_auth.outcome = Empty,
             traceparent = Empty,
-        );
+        )
+    }
+
+    /// Returns the name of a span without a message.
+    fn name(self) -> String {
+        match self.method {
+            OTHER => format!("HTTP {}", self.path),
+            method => format!("{method} {}", self.path),
+        }
+    }
+}
+
+impl<'a> RequestSpan<'a> {
+    /// Makes a span, if a subscriber is interested in it. `scheme` is the scheme of the canonical URL.
+    pub(crate) fn begin(
+        method: &str,
+        scheme: &'a str,
+        path: &'a str,
+        headers: &'a dyn Headers,
+    ) -> Option<Box<Self>> {
+        if !is_wanted() {
+            return None;
+        }
+        let known = HTTP_METHODS.iter().find(|known| **known == method);
+        let http = Http {
+            method: known.copied().unwrap_or(OTHER),
+            scheme,
+            path,
+        };
+        #[cfg(feature = "otel")]
+        let (span, is_left_out) = otel::begin(of_headers(headers), || http.span());
+        #[cfg(not(feature = "otel"))]
+        let (span, is_left_out) = (http.span(), false);
         // The box keeps the futures of requests without a span small.
         Some(Box::new(Self {
             span,
+            late: OnceLock::new(),
+            http,
             headers,
-            http_name: match method {
-                "_OTHER" => format!("HTTP {path}"),
-                method => format!("{method} {path}"),
-            },
+            is_left_out,
             is_described: AtomicBool::new(false),
             error: AtomicI32::new(0),
         }))
     }
 
-    /// Returns the span, in which the request runs.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    /// Returns the span, in which the request runs. `None` if nobody gets the span.
+    pub(crate) fn span(&self) -> Option<Span> {
+        Some(self.span.clone()).filter(|span| !span.is_disabled())
+    }
+
+    /// Returns the span in which the message is answered, if only the message says that its client records the trace.
+    pub(super) fn late(&self) -> Option<Span> {
+        self.late.get().cloned()
+    }
+
+    /// Makes the span for the export, if only the message says that its client records the trace. The span begins now.
+    fn begin_late(&self, client: Option<RemoteSpan<'_>>) {
+        #[cfg(feature = "otel")]
+        if self.is_left_out && client.is_some_and(otel::takes_in) {
+            self.late.get_or_init(|| self.http.span());
+        }
+        #[cfg(not(feature = "otel"))]
+        let _ = client;
+    }
+
+    /// Returns the spans that somebody gets.
+    fn spans(&self) -> impl Iterator<Item = &Span> {
+        let spans = [Some(&self.span), self.late.get()];
+        spans
+            .into_iter()
+            .flatten()
+            .filter(|span| !span.is_disabled())
     }
 
     /// Adds what the message says, before the server acts on the message. `served` is the declared tool, prompt or resource
@@ -98,8 +160,14 @@ impl<'a> RequestSpan<'a> {
         method: &'static str,
         served: Option<&Served>,
         mirrored: &Mirrored<'_>,
+        traceparent: Option<&str>,
         body: &str,
     ) {
+        self.is_described.store(true, Ordering::Relaxed);
+        self.begin_late(RemoteSpan::read(traceparent, None));
+        if self.spans().next().is_none() {
+            return;
+        }
         let LogName {
             prompt,
             resource,
@@ -115,21 +183,22 @@ impl<'a> RequestSpan<'a> {
         let target = tool.or(prompt);
         let space = if target.is_some() { " " } else { "" };
         let name = format_args!("{method}{space}{}", target.unwrap_or_default());
-        self.is_described.store(true, Ordering::Relaxed);
-        // A span that gets its fields at once costs half of one that gets them in turn.
-        record_all!(
-            self.span,
-            otel.name = %name,
-            mcp.method.name = method,
-            mcp.protocol.version = version.filter(|text| is_version(text)),
-            mcp.resource.uri = resource,
-            gen_ai.operation.name = tool.map(|_| "execute_tool"),
-            gen_ai.prompt.name = prompt,
-            gen_ai.tool.name = tool,
-            mcp_auth.client.name = client,
-        );
-        let of_request = self.of_headers();
-        match meta.traceparent.as_deref() {
+        for span in self.spans() {
+            // A span that gets its fields at once costs half of one that gets them in turn.
+            record_all!(
+                span,
+                otel.name = %name,
+                mcp.method.name = method,
+                mcp.protocol.version = version.filter(|text| is_version(text)),
+                mcp.resource.uri = resource,
+                gen_ai.operation.name = tool.map(|_| "execute_tool"),
+                gen_ai.prompt.name = prompt,
+                gen_ai.tool.name = tool,
+                mcp_auth.client.name = client.as_ref(),
+            );
+        }
+        let of_request = of_headers(self.headers);
+        match traceparent {
             None => self.continues(of_request, None),
             traceparent => {
                 let of_message = RemoteSpan::read(traceparent, meta.tracestate.as_deref());
@@ -138,25 +207,21 @@ impl<'a> RequestSpan<'a> {
         }
     }
 
-    /// Returns the client's span, as the headers of the request write it.
-    fn of_headers(&self) -> Option<RemoteSpan<'a>> {
-        let header = |name| value(self.headers.header(name));
-        RemoteSpan::read(header("traceparent"), header("tracestate"))
-    }
-
     /// Makes the span a part of the client's trace. The context of the message takes precedence, and the span is linked to
     /// the context of the HTTP request.
     fn continues(&self, parent: Option<RemoteSpan<'_>>, link: Option<RemoteSpan<'_>>) {
         let Some(parent) = parent else {
             return;
         };
-        #[cfg(feature = "otel")]
-        if otel::set_parent(&self.span, parent, link) {
-            return;
+        for span in self.spans() {
+            #[cfg(feature = "otel")]
+            if otel::set_parent(span, parent, link) {
+                continue;
+            }
+            #[cfg(not(feature = "otel"))]
+            let _ = link;
+            span.record("traceparent", parent.traceparent.text());
         }
-        #[cfg(not(feature = "otel"))]
-        let _ = link;
-        self.span.record("traceparent", parent.traceparent.text());
     }
 
     /// Adds the JSON-RPC error with which the server answers the message.
@@ -172,21 +237,23 @@ impl<'a> RequestSpan<'a> {
         let code = (code != 0).then_some(code);
         let failed = (status >= 500).then_some(i32::from(status));
         let error = code.or(failed);
-        record_all!(
-            self.span,
-            http.response.status_code = status,
-            rpc.response.status_code = code,
-            error.type = error.map(tracing::field::display),
-            otel.status_code = error.map(|_| "ERROR"),
-        );
+        for span in self.spans() {
+            record_all!(
+                span,
+                http.response.status_code = status,
+                rpc.response.status_code = code,
+                error.type = error.map(tracing::field::display),
+                otel.status_code = error.map(|_| "ERROR"),
+            );
+        }
     }
 }
 
 impl Drop for RequestSpan<'_> {
     fn drop(&mut self) {
-        if !self.is_described.load(Ordering::Relaxed) {
-            self.span.record("otel.name", &*self.http_name);
-            self.continues(self.of_headers(), None);
+        if !self.is_described.load(Ordering::Relaxed) && !self.span.is_disabled() {
+            self.span.record("otel.name", self.http.name());
+            self.continues(of_headers(self.headers), None);
         }
     }
 }
@@ -198,6 +265,12 @@ impl fmt::Debug for RequestSpan<'_> {
             .field("span", &self.span)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the client's span, as the headers of the request write it.
+fn of_headers(headers: &dyn Headers) -> Option<RemoteSpan<'_>> {
+    let header = |name| value(headers.header(name));
+    RemoteSpan::read(header("traceparent"), header("tracestate"))
 }
 
 /// Adds the outcome of a call to the span of the request, if there is one.
@@ -264,8 +337,6 @@ struct StatedParams<'a> {
 #[serde(default)]
 struct StatedMeta<'a> {
     #[serde(borrow)]
-    traceparent: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     tracestate: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo")]
     client: Option<StatedClient<'a>>,
@@ -281,6 +352,8 @@ struct StatedClient<'a> {
 const HTTP_METHODS: [&str; 10] = [
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
 ];
+/// The name of every other method.
+const OTHER: &str = "_OTHER";
 const MOST_NAME_CHARS: usize = 64;
 
 #[cfg(all(test, feature = "testing"))]

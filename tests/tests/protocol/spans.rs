@@ -389,6 +389,91 @@ async fn the_variables_choose_the_sampler_and_the_propagator() {
 }
 
 #[actix_web::test]
+async fn a_request_whose_message_alone_says_that_it_is_recorded_is_exported_whole() {
+    let collector = Collector::start(&[]);
+    let url = collector.url();
+    let program = Program::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
+    ])
+    .await;
+    let sign = |meta: Value| {
+        let arguments = json!({ "name": "hunter2" });
+        message(
+            "tools/call",
+            json!({ "name": "sign", "arguments": arguments, "_meta": meta }),
+        )
+    };
+    let (recorded, not_recorded) = (traceparent(TRACE, "01"), traceparent(OTHER_TRACE, "00"));
+    let ada = program.ada.as_str();
+    for (token, header, meta) in [
+        (ada, None, json!({})),
+        (ada, Some(&not_recorded), json!({})),
+        (ada, None, json!({ "traceparent": not_recorded })),
+        (ada, Some(&recorded), json!({ "traceparent": not_recorded })),
+        (
+            ada,
+            Some(&not_recorded),
+            json!({ "traceparent": recorded, "tracestate": "rojo=1" }),
+        ),
+        ("", None, json!({ "traceparent": recorded })),
+    ] {
+        let header = header.map(|header| ("traceparent", header.as_str()));
+        program.post(token, header.as_slice(), sign(meta)).await;
+    }
+    program.stop();
+    let spans = collector.spans(2);
+    let [allowed, anonymous] = &spans[..] else {
+        panic!("{spans:#?}");
+    };
+    for span in [allowed, anonymous] {
+        assert_eq!(span.trace_id(), TRACE);
+        assert_eq!(span.parent(), "b7ad6b7169203331");
+        assert_eq!(span.span.name, "tools/call sign");
+        assert_eq!(span.attribute("http.request.method"), Some("POST"));
+        assert_eq!(span.attribute("url.path"), Some("/mcp"));
+    }
+    assert_eq!(allowed.attribute("mcp_auth.outcome"), Some("allowed"));
+    let status = |span: &Exported| {
+        let status = span.attribute("http.response.status_code");
+        status.map(str::to_owned)
+    };
+    assert_eq!(status(allowed).as_deref(), Some("200"));
+    assert_eq!(status(anonymous).as_deref(), Some("401"));
+    assert_eq!(allowed.span.trace_state, "rojo=1");
+    let links: Vec<_> = allowed
+        .span
+        .links
+        .iter()
+        .map(|link| hex(&link.trace_id))
+        .collect();
+    assert_eq!(links, [OTHER_TRACE]);
+}
+
+#[actix_web::test]
+async fn a_share_of_the_requests_is_exported() {
+    let collector = Collector::start(&[]);
+    let url = collector.url();
+    let program = Program::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+    ])
+    .await;
+    for _ in 0..200 {
+        let ping = message("ping", json!({}));
+        program
+            .post(&program.ada, &[], ping)
+            .await
+            .expect_status(200);
+    }
+    program.stop();
+    let exported = collector.spans(50).len();
+    // A fair choice is outside these bounds once in 10^12 runs.
+    assert!((50..150).contains(&exported), "{exported}");
+}
+
+#[actix_web::test]
 async fn nothing_is_exported_without_a_variable() {
     let program = Program::start(&[("OTEL_SERVICE_NAME", "named")]).await;
     assert!(
@@ -628,7 +713,10 @@ async fn an_application_exports_the_spans_of_its_own_functions_as_children() {
     let process = Process::start_program_on(
         env!("CARGO_BIN_EXE_traced"),
         &clerk,
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)],
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+            ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
+        ],
         "tools     work",
     );
     let now = mcp_auth::testing::TestClock::new().unix_seconds();
