@@ -45,7 +45,7 @@ use opentelemetry_sdk::trace::{
 };
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{Level, Subscriber};
+use tracing::{Level, Span, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
@@ -145,7 +145,7 @@ pub(crate) fn started() -> Option<&'static Export> {
 
 /// Makes the span of a request, and leaves it out of the export if the settings or the client ask for that. `client` is the
 /// client's span, as the headers of the request write it. Returns true if the span was left out.
-pub(crate) fn begin<T>(client: Option<RemoteSpan<'_>>, make: impl FnOnce() -> T) -> (T, bool) {
+pub(crate) fn begin(client: Option<RemoteSpan<'_>>, make: impl FnOnce() -> Span) -> (Span, bool) {
     let is_left_out = started().is_some_and(|export| {
         let client = client.filter(|_| export.takes_parent);
         export.early.leaves_out(client)

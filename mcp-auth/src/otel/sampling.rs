@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
-use tracing::Metadata;
 use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Span};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{self, Filter};
 
@@ -157,15 +157,19 @@ pub(super) struct Exported(pub(super) Targets);
 
 impl<S> Filter<S> for Exported {
     fn enabled(&self, metadata: &Metadata<'_>, context: &layer::Context<'_, S>) -> bool {
-        let is_left_out = metadata.target() == SPANS && LEFT_OUT.get();
-        !is_left_out && Filter::<S>::enabled(&self.0, metadata, context)
+        match metadata.target() {
+            SPANS if LEFT_OUT.get() => false,
+            BESIDE => false,
+            _ => Filter::<S>::enabled(&self.0, metadata, context),
+        }
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.target() == SPANS {
-            return Interest::sometimes();
+        match metadata.target() {
+            SPANS => Interest::sometimes(),
+            BESIDE => Interest::never(),
+            _ => Filter::<S>::callsite_enabled(&self.0, metadata),
         }
-        Filter::<S>::callsite_enabled(&self.0, metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -173,13 +177,21 @@ impl<S> Filter<S> for Exported {
     }
 }
 
-/// Makes a span that is not exported. Other layers may still be interested in the span.
-pub(super) fn left_out<T>(make: impl FnOnce() -> T) -> T {
+/// Makes a span for the layers beside the export. Returns a disabled span if no such layer is interested.
+pub(super) fn left_out(make: impl FnOnce() -> Span) -> Span {
+    // The registry would make the span even if the filters of all layers refuse it.
+    if !tracing::span_enabled!(target: BESIDE, Level::TRACE) {
+        return Span::none();
+    }
     LEFT_OUT.set(true);
-    let made = make();
+    let span = make();
     LEFT_OUT.set(false);
-    made
+    span
 }
+
+/// A target that the layer of the export never gets. A filter that lets [`SPANS`] pass lets this target pass too, because
+/// [`SPANS`] is its beginning.
+const BESIDE: &str = "mcp_auth::spans::beside";
 
 thread_local! {
     /// True while this thread makes the span of a request that is not exported.
@@ -235,6 +247,24 @@ mod tests {
             assert_eq!(early.takes_in(client(parent)), is_taken_in, "{parent}");
             early.switch_off();
             assert!(!early.takes_in(client(parent)));
+        }
+    }
+
+    #[test]
+    fn a_span_that_is_left_out_is_made_only_for_a_layer_beside_the_export() {
+        use tracing_subscriber::layer::{Layer, SubscriberExt};
+        use tracing_subscriber::{EnvFilter, fmt, registry};
+
+        let exported = || Exported(Targets::new().with_target(SPANS, Level::TRACE));
+        for (log, is_made) in [("info", false), ("info,mcp_auth::spans=trace", true)] {
+            let subscriber = registry()
+                .with(fmt::layer().with_filter(exported()))
+                .with(fmt::layer().with_filter(EnvFilter::new(log)));
+            tracing::subscriber::with_default(subscriber, || {
+                let make = || tracing::trace_span!(target: SPANS, "request");
+                assert_eq!(!left_out(make).is_disabled(), is_made, "{log}");
+                assert!(!make().is_disabled(), "{log}");
+            });
         }
     }
 
