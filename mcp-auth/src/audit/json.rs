@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::record::AuditRecord;
+use super::record::{AuditFact, AuditFacts, AuditRecord, FactSource};
 
 /// Returns a record as JSON, in one line without a line break.
 pub(super) fn of(record: &AuditRecord) -> String {
@@ -33,9 +33,9 @@ pub(super) fn of(record: &AuditRecord) -> String {
         count,
     } = record;
     let mut line = Line(Vec::with_capacity(USUAL_LEN));
-    line.value(r#"{"v":"#, Some(v));
+    line.number(r#"{"v":"#, Some(u64::from(*v)));
     line.text(r#","time":""#, Some(time));
-    line.value(r#","event":"#, Some(event));
+    line.text(r#","event":""#, Some(event.name()));
     line.text(r#","outcome":""#, outcome.map(|outcome| outcome.name()));
     line.text(r#","method":""#, *method);
     if let Some(primitive) = primitive {
@@ -44,19 +44,32 @@ pub(super) fn of(record: &AuditRecord) -> String {
         line.0.push(b'}');
     }
     line.text(r#","guard":""#, guard.as_deref());
-    line.value(r#","requirement":"#, requirement.as_ref());
+    if let Some(requirement) = requirement {
+        line.0.extend_from_slice(br#","requirement":"#);
+        line.json(requirement);
+    }
     line.text(r#","reason":""#, reason.as_deref());
     line.text(r#","subject":""#, subject.as_deref());
     line.text(r#","actor":""#, actor.as_deref());
     line.text(r#","client":""#, client.as_deref());
     line.text(r#","token":""#, *token);
     line.text(r#","organization":""#, organization.as_deref());
-    line.value(r#","facts":"#, facts.as_ref());
+    if let Some(facts) = facts {
+        let AuditFacts {
+            caller,
+            organization,
+            membership,
+        } = facts;
+        line.fact(r#","facts":{"caller":{"from":""#, Some(caller));
+        line.text(r#","organization":""#, organization.map(FactSource::name));
+        line.fact(r#","membership":{"from":""#, membership.as_ref());
+        line.0.push(b'}');
+    }
     line.text(r#","arguments":""#, arguments.as_deref());
-    line.value(r#","duration_us":"#, duration_us.as_ref());
+    line.number(r#","duration_us":"#, *duration_us);
     line.text(r#","request":""#, request.as_deref());
     line.text(r#","trace_id":""#, trace_id.as_deref());
-    line.value(r#","count":"#, count.as_ref());
+    line.number(r#","count":"#, *count);
     line.0.push(b'}');
     String::from_utf8(line.0).unwrap_or_default()
 }
@@ -81,10 +94,20 @@ impl Line {
         self.0.push(b'"');
     }
 
-    fn value(&mut self, member: &'static str, value: Option<&impl Serialize>) {
-        if let Some(value) = value {
+    fn number(&mut self, member: &'static str, number: Option<u64>) {
+        if let Some(number) = number {
             self.0.extend_from_slice(member.as_bytes());
-            self.json(value);
+            let mut digits = itoa::Buffer::new();
+            self.0.extend_from_slice(digits.format(number).as_bytes());
+        }
+    }
+
+    /// Writes a member with a fact. `member` ends with the quotation mark that opens the source of the fact.
+    fn fact(&mut self, member: &'static str, fact: Option<&AuditFact>) {
+        if let Some(AuditFact { from, age_ms }) = fact {
+            self.text(member, Some(from.name()));
+            self.number(r#","age_ms":"#, *age_ms);
+            self.0.push(b'}');
         }
     }
 
@@ -99,10 +122,7 @@ const USUAL_LEN: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{
-        AuditEvent, AuditFact, AuditFacts, AuditOutcome, AuditPrimitive, AuditRequirement,
-        FactSource,
-    };
+    use super::super::record::{AuditEvent, AuditOutcome, AuditPrimitive, AuditRequirement};
     use super::*;
 
     fn is_as_serde_writes_it(record: &AuditRecord) {
@@ -154,6 +174,29 @@ mod tests {
             primitive: Some(AuditPrimitive::new("tool", None)),
             ..empty
         });
+    }
+
+    #[test]
+    fn every_event_and_every_source_has_the_name_that_serde_writes() {
+        for event in [
+            AuditEvent::Decision,
+            AuditEvent::Lost,
+            AuditEvent::SignInRefused,
+        ] {
+            is_as_serde_writes_it(&AuditRecord::new(String::new(), event));
+        }
+        let by_token = AuditFact::new(None);
+        for source in [
+            FactSource::LookUp,
+            FactSource::OnlyMembership,
+            FactSource::Token,
+            FactSource::Url,
+        ] {
+            is_as_serde_writes_it(&AuditRecord {
+                facts: Some(AuditFacts::new(by_token, Some(source), None)),
+                ..AuditRecord::new(String::new(), AuditEvent::Decision)
+            });
+        }
     }
 
     #[test]

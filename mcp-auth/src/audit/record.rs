@@ -126,6 +126,16 @@ pub enum AuditOutcome {
     Unknown,
 }
 
+impl AuditEvent {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::Lost => "lost",
+            Self::SignInRefused => "sign_in_refused",
+        }
+    }
+}
+
 impl AuditOutcome {
     /// Returns the name, which the log, the metrics and the span of a request have too.
     pub(crate) fn name(self) -> &'static str {
@@ -213,6 +223,17 @@ pub enum FactSource {
     Token,
     /// The query of the request's URL. A membership proves that the caller may act in the organization.
     Url,
+}
+
+impl FactSource {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::LookUp => "look_up",
+            Self::OnlyMembership => "only_membership",
+            Self::Token => "token",
+            Self::Url => "url",
+        }
+    }
 }
 
 impl AuditRecord {
