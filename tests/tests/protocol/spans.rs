@@ -555,6 +555,37 @@ async fn an_overloaded_collector_gets_the_spans_again_and_a_refusal_is_final() {
 }
 
 #[actix_web::test]
+async fn a_collector_that_claims_impossible_numbers_ends_no_export_and_no_count() {
+    let answers = [
+        Answer::Reject(-1),
+        Answer::Reject(i64::MAX),
+        Answer::Reject(i64::MAX),
+        Answer::Status(500),
+        Answer::Status(500),
+    ];
+    let collector = Collector::start(&answers);
+    let url = collector.url();
+    let program = Program::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("MCP_METRICS", "127.0.0.1:0"),
+        SOON,
+    ])
+    .await;
+    let metrics = metrics_url(&program);
+    for requests in 1..=answers.len() + 1 {
+        program.call(&program.ada, "who_am_i", json!({})).await;
+        // Each request has one span.
+        collector.heads(requests);
+    }
+    // The collector does not read the spans of the two requests that fail.
+    assert_eq!(collector.spans(4).len(), 4);
+    let lost = until_lost(&metrics, "export_failed", 2).await;
+    assert_eq!(lost["rejected"], 2, "{lost:?}");
+    assert_eq!(lost.values().sum::<u64>(), 4, "{lost:?}");
+    program.stop();
+}
+
+#[actix_web::test]
 async fn no_secret_of_the_collector_is_printed_or_logged_at_any_level() {
     const SECRET: &str = "hunter2";
     // The second collector is dead, so its errors are logged.
