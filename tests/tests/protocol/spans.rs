@@ -290,6 +290,7 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     let other = traceparent(OTHER_TRACE, "01");
     let ping = |meta: Value| message("ping", json!({ "_meta": meta }));
     let in_meta = || ping(json!({ "traceparent": sampled, "tracestate": "rojo=1" }));
+    let with_break = || ping(json!({ "traceparent": sampled, "tracestate": "rojo=1\r\n2" }));
     let ada = &program.ada;
     let without_context = "00-zz-01".to_owned();
     for (headers, token, body) in [
@@ -302,6 +303,8 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
         ),
         // The message takes precedence, and the header is a link.
         (vec![("traceparent", &other)], ada, in_meta()),
+        // The state has a line break, so only the parent is used.
+        (vec![], ada, with_break()),
         // The client does not record its trace, so this span is not exported.
         (vec![("traceparent", &unsampled)], ada, ping(json!({}))),
         // A malformed context begins a trace.
@@ -319,11 +322,11 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     }
     let (log, _) = program.stop();
     assert!(!log.contains("spans_lost"), "{log}");
-    let spans = collector.spans(4);
-    let [header, refused, meta, none] = &spans[..] else {
+    let spans = collector.spans(5);
+    let [header, refused, meta, broken, none] = &spans[..] else {
         panic!("{spans:#?}");
     };
-    for span in [header, refused, meta] {
+    for span in [header, refused, meta, broken] {
         assert_eq!(
             (span.trace_id().as_str(), span.parent().as_str()),
             (TRACE, "b7ad6b7169203331")
@@ -332,6 +335,7 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     }
     assert_eq!(refused.span.name, "POST /mcp");
     assert_eq!(meta.span.trace_state, "rojo=1");
+    assert_eq!(broken.span.trace_state, "");
     let links: Vec<_> = meta
         .span
         .links
