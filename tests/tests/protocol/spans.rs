@@ -305,8 +305,13 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
         (vec![("traceparent", &other)], ada, in_meta()),
         // The state has a line break, so only the parent is used.
         (vec![], ada, with_break()),
-        // The client does not record its trace, so this span is not exported.
+        // The client does not record its trace, so the span is not exported, also if the token is refused.
         (vec![("traceparent", &unsampled)], ada, ping(json!({}))),
+        (
+            vec![("traceparent", &unsampled)],
+            &"junk".to_owned(),
+            ping(json!({})),
+        ),
         // A malformed context begins a trace.
         (
             vec![("traceparent", &without_context)],
