@@ -12,9 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{
-    FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA, X_FORWARDED_FOR,
-};
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR};
 
 use crate::limits::{Networks, is_private};
 
@@ -124,12 +122,12 @@ impl Clients {
 }
 
 /// Returns true if a proxy has forwarded the request. Only the presence of headers counts, not their values. A proxy
-/// must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so other headers count too.
+/// must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so other headers count too. A tunnel of TCP connections
+/// adds no header, so this function cannot notice the tunnel.
 pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
-        [FORWARDED.as_str(), VIA.as_str(), "x-real-ip"].contains(&name)
-            || name.starts_with("x-forwarded-")
+        OF_PROXIES.contains(&name) || name.starts_with("x-forwarded-")
     })
 }
 
@@ -249,6 +247,20 @@ fn is_port(text: &str) -> bool {
     }
 }
 
+/// The headers that proxies add, besides `X-Forwarded-…`.
+const OF_PROXIES: [&str; 11] = [
+    "cf-connecting-ip",
+    "fly-client-ip",
+    "forwarded",
+    "tailscale-user-login",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-original-forwarded-for",
+    "x-real-ip",
+];
 const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const BLANKS: [char; 2] = [' ', '\t'];
 /// The characters that end a value without quotes.

@@ -48,4 +48,6 @@ pub(crate) use self::monitor::answer as answer_monitor;
 pub(crate) use self::page::{Local, Overview};
 pub(crate) use self::site::{Site, SiteConfig};
 #[cfg(feature = "tls")]
-pub(crate) use self::tls::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};
+pub(crate) use self::tls::{
+    CertificateFiles, Certificates, FileProblem, Invalidity, PairFile, SOON_MS,
+};

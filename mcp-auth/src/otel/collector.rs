@@ -32,8 +32,8 @@ pub(super) struct Collector {
     client: Client,
     /// The credentials of the endpoint's URL, as `Authorization`.
     credentials: Option<HeaderValue>,
-    /// The spans that the collector received and did not accept.
-    rejected: Arc<AtomicU64>,
+    /// The number of rejected spans in the last response of the collector, unchecked.
+    claimed: Arc<AtomicU64>,
 }
 
 /// The reason why there is no client.
@@ -62,7 +62,7 @@ impl Collector {
     pub(super) fn new(
         endpoint: &Url,
         timeout: Duration,
-        rejected: Arc<AtomicU64>,
+        claimed: Arc<AtomicU64>,
     ) -> Result<Self, CollectorError> {
         let mut builder = Client::builder()
             .redirect(Policy::none())
@@ -82,7 +82,7 @@ impl Collector {
             runtime: runtime.map_err(CollectorError::Runtime)?,
             client: builder.build().map_err(CollectorError::Client)?,
             credentials: credentials(endpoint),
-            rejected,
+            claimed,
         })
     }
 
@@ -102,7 +102,7 @@ impl Collector {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response).await?;
         if status.is_success() {
-            self.count_rejected(&body);
+            self.note_rejected(&body);
         }
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
@@ -110,13 +110,13 @@ impl Collector {
         Ok(answer)
     }
 
-    fn count_rejected(&self, body: &Bytes) {
+    fn note_rejected(&self, body: &Bytes) {
         // A collector may answer without a body.
         let answer = ExportTraceServiceResponse::decode(body.as_ref()).ok();
         let partial = answer.and_then(|answer| answer.partial_success);
         let rejected = partial.map_or(0, |partial| partial.rejected_spans);
         let rejected = u64::try_from(rejected).unwrap_or_default();
-        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.claimed.store(rejected, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,9 @@ pub(crate) struct Losses {
     /// Spans in requests that the collector did not answer with success.
     pub(super) export_failed: AtomicU64,
     /// Spans that the collector received and did not accept.
-    pub(super) rejected: Arc<AtomicU64>,
+    pub(super) rejected: AtomicU64,
+    /// The number of rejected spans in the last response of the collector. The collector can claim any number.
+    pub(super) claimed: Arc<AtomicU64>,
     /// The number of lost spans in the log lines so far.
     logged: AtomicU64,
     throttle: LogThrottle,
@@ -28,7 +30,8 @@ impl Losses {
         Self {
             queue_full: AtomicU64::new(0),
             export_failed: AtomicU64::new(0),
-            rejected: Arc::default(),
+            rejected: AtomicU64::new(0),
+            claimed: Arc::default(),
             logged: AtomicU64::new(0),
             throttle: LogThrottle::default(),
             clock: SystemClock::new(),
@@ -45,11 +48,23 @@ impl Losses {
         ]
     }
 
+    /// Counts the lost spans of a request to the collector, which had this number of spans. The collector cannot reject
+    /// more spans than the request had.
+    pub(super) fn count(&self, spans: u64, is_exported: bool) {
+        let claimed = self.claimed.swap(0, Ordering::Relaxed);
+        let (counter, lost) = match is_exported {
+            true => (&self.rejected, claimed.min(spans)),
+            false => (&self.export_failed, spans),
+        };
+        counter.fetch_add(lost, Ordering::Relaxed);
+    }
+
     /// Logs the spans that were lost since the last line, if a line is due. Only the thread of the exporter calls this
     /// method, because a log line must not begin while a span ends.
     pub(super) fn log(&self, error: Option<&OTelSdkError>) {
         let by_reason = self.by_reason();
-        let total: u64 = by_reason.iter().map(|(_, spans)| spans).sum();
+        let spans = by_reason.iter().map(|(_, spans)| *spans);
+        let total = spans.fold(0, u64::saturating_add);
         if total == self.logged.load(Ordering::Relaxed)
             || !self.throttle.is_due(self.clock.uptime())
         {

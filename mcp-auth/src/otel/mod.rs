@@ -187,8 +187,8 @@ impl Export {
     fn of(settings: &Settings) -> Result<Self, ExportError> {
         let losses = Arc::new(Losses::new());
         let waiting = Arc::new(Waiting::at_most(settings.queue));
-        let rejected = Arc::clone(&losses.rejected);
-        let collector = Collector::new(&settings.endpoint, settings.timeout, rejected)?;
+        let claimed = Arc::clone(&losses.claimed);
+        let collector = Collector::new(&settings.endpoint, settings.timeout, claimed)?;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)

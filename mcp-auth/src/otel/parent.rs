@@ -2,6 +2,7 @@
 //!
 //! Source: OpenTelemetry semantic conventions for MCP, "Context propagation"; W3C Trace Context, section 3.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use opentelemetry::Context;
@@ -39,7 +40,7 @@ fn context(
         tracestate,
     }: RemoteSpan<'_>,
 ) -> Option<SpanContext> {
-    let state = tracestate.filter(|state| state.len() <= LONGEST_STATE);
+    let state = tracestate.filter(|state| is_state(state));
     let state = state.and_then(|state| TraceState::from_str(state).ok());
     let flags = match traceparent.is_sampled() {
         true => TraceFlags::SAMPLED,
@@ -55,5 +56,84 @@ fn context(
     context.is_valid().then_some(context)
 }
 
+/// Returns true if a `tracestate` has only printable ASCII, has each key once, and is within the limits of its length and
+/// of its members. The SDK itself checks only the keys, and the delimiters and the lengths of the values.
+///
+/// Source: W3C Trace Context, section 3.3.1. The section also permits a tab between two members.
+fn is_state(state: &str) -> bool {
+    if state.len() > LONGEST_STATE || !state.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return false;
+    }
+    let mut keys = HashSet::new();
+    state
+        .split(',')
+        .map(|member| member.trim_matches(' '))
+        // A member may be empty.
+        .filter(|member| !member.is_empty())
+        .filter_map(|member| member.split('=').next())
+        .all(|key| keys.insert(key) && keys.len() <= MOST_MEMBERS)
+}
+
+/// The largest number of members of a `tracestate`. Source: W3C Trace Context, section 3.3.1.
+const MOST_MEMBERS: usize = 32;
 /// The largest `tracestate` that is passed on, in bytes. Source: W3C Trace Context, section 3.3.1.5.
 const LONGEST_STATE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the state of the context that is made of this `tracestate`. The context always has the parent.
+    fn exported(tracestate: &str) -> String {
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let remote = RemoteSpan::read(Some(traceparent), Some(tracestate)).unwrap();
+        let context = context(remote).unwrap();
+        assert_eq!(context.span_id().to_string(), "00f067aa0ba902b7");
+        assert!(context.is_sampled());
+        context.trace_state().header()
+    }
+
+    fn members(number: usize) -> String {
+        let members: Vec<_> = (0..number).map(|at| format!("k{at}=v")).collect();
+        members.join(",")
+    }
+
+    #[test]
+    fn a_state_within_the_rules_is_passed_on() {
+        let longest = format!("a={},b={}", "x".repeat(256), "y".repeat(251));
+        assert_eq!(longest.len(), LONGEST_STATE);
+        for state in [
+            "",
+            "rojo=1",
+            "congo=t61 ~!x,rojo=00f067",
+            &members(32),
+            &longest,
+        ] {
+            assert_eq!(exported(state), state);
+        }
+        assert_eq!(exported(" rojo=1 , ,,congo=2"), "rojo=1,congo=2");
+    }
+
+    #[test]
+    fn a_state_that_breaks_the_rules_is_left_out_and_the_parent_stays() {
+        for byte in [
+            '\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{80}', '\u{e9}', '\u{202e}',
+        ] {
+            for state in [format!("rojo=1{byte}2"), format!("rojo=1,congo={byte}")] {
+                assert_eq!(exported(&state), "", "{state:?}");
+            }
+        }
+        let long = format!("a={},b={}", "x".repeat(256), "y".repeat(252));
+        for state in [
+            "rojo=1,rojo=1",
+            "rojo=1,congo=2, rojo=3",
+            "rojo",
+            "rojo=1,Congo=2",
+            "rojo=1=2",
+            &members(33),
+            &long,
+        ] {
+            assert_eq!(exported(state), "", "{state}");
+        }
+    }
+}

@@ -93,11 +93,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let spans = batch.len();
         let exported = self.inner.export(batch).await;
         self.waiting.leave(spans);
-        if exported.is_err() {
-            self.losses
-                .export_failed
-                .fetch_add(spans as u64, Ordering::Relaxed);
-        }
+        self.losses.count(spans as u64, exported.is_ok());
         self.losses.log(exported.as_ref().err());
         exported
     }

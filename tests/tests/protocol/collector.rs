@@ -39,7 +39,7 @@ struct State {
 pub(crate) enum Answer {
     /// The collector never answers.
     Never,
-    /// The collector accepts the request, and rejects this number of its spans.
+    /// The collector accepts the request, and claims that it rejects this number of its spans.
     Reject(i64),
     /// The collector answers with this status.
     Status(u16),
@@ -160,7 +160,7 @@ impl Shared {
                 return;
             }
             let answer = ExportTraceServiceResponse {
-                partial_success: (rejected > 0).then(|| ExportTracePartialSuccess {
+                partial_success: (rejected != 0).then(|| ExportTracePartialSuccess {
                     rejected_spans: rejected,
                     error_message: String::new(),
                 }),

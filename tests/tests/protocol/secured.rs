@@ -57,13 +57,39 @@ impl Secured {
 
     /// Issues a certificate with this common name for these hosts. It expires at the end of `year`.
     pub(crate) fn issue(&self, common_name: &str, hosts: &[&str], year: i32) -> Pair {
+        self.issue_with(common_name, hosts, |params| {
+            params.not_after = date_time_ymd(year, 12, 31);
+        })
+    }
+
+    /// Issues a certificate for the hosts of a server under test, which is valid from this time on, counted from 1970.
+    pub(crate) fn issue_from(&self, common_name: &str, beginning: Duration) -> Pair {
+        self.issue_with(common_name, NAMES, |params| {
+            params.not_before = date_time_ymd(1970, 1, 1) + beginning;
+        })
+    }
+
+    /// Issues a certificate for the hosts of a server under test, which expires at this time, counted from 1970.
+    pub(crate) fn issue_until(&self, common_name: &str, end: Duration) -> Pair {
+        self.issue_with(common_name, NAMES, |params| {
+            params.not_after = date_time_ymd(1970, 1, 1) + end;
+        })
+    }
+
+    fn issue_with(
+        &self,
+        common_name: &str,
+        hosts: &[&str],
+        validity: impl FnOnce(&mut CertificateParams),
+    ) -> Pair {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
         params
             .distinguished_name
             .push(DnType::CommonName, common_name);
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(year, 12, 31);
+        params.not_after = date_time_ymd(2099, 12, 31);
+        validity(&mut params);
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap();
         let chain = pem("CERTIFICATE", chain.der());

@@ -290,6 +290,7 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     let other = traceparent(OTHER_TRACE, "01");
     let ping = |meta: Value| message("ping", json!({ "_meta": meta }));
     let in_meta = || ping(json!({ "traceparent": sampled, "tracestate": "rojo=1" }));
+    let with_break = || ping(json!({ "traceparent": sampled, "tracestate": "rojo=1\r\n2" }));
     let ada = &program.ada;
     let without_context = "00-zz-01".to_owned();
     for (headers, token, body) in [
@@ -302,8 +303,15 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
         ),
         // The message takes precedence, and the header is a link.
         (vec![("traceparent", &other)], ada, in_meta()),
-        // The client does not record its trace, so this span is not exported.
+        // The state has a line break, so only the parent is used.
+        (vec![], ada, with_break()),
+        // The client does not record its trace, so the span is not exported, also if the token is refused.
         (vec![("traceparent", &unsampled)], ada, ping(json!({}))),
+        (
+            vec![("traceparent", &unsampled)],
+            &"junk".to_owned(),
+            ping(json!({})),
+        ),
         // A malformed context begins a trace.
         (
             vec![("traceparent", &without_context)],
@@ -319,11 +327,11 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     }
     let (log, _) = program.stop();
     assert!(!log.contains("spans_lost"), "{log}");
-    let spans = collector.spans(4);
-    let [header, refused, meta, none] = &spans[..] else {
+    let spans = collector.spans(5);
+    let [header, refused, meta, broken, none] = &spans[..] else {
         panic!("{spans:#?}");
     };
-    for span in [header, refused, meta] {
+    for span in [header, refused, meta, broken] {
         assert_eq!(
             (span.trace_id().as_str(), span.parent().as_str()),
             (TRACE, "b7ad6b7169203331")
@@ -332,6 +340,7 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     }
     assert_eq!(refused.span.name, "POST /mcp");
     assert_eq!(meta.span.trace_state, "rojo=1");
+    assert_eq!(broken.span.trace_state, "");
     let links: Vec<_> = meta
         .span
         .links
@@ -637,6 +646,37 @@ async fn an_overloaded_collector_gets_the_spans_again_and_a_refusal_is_final() {
         assert!(log.contains("fact=\"spans_lost\""), "{answer:?}: {log}");
         assert_eq!(collector.heads(1).len(), 1, "{answer:?}");
     }
+}
+
+#[actix_web::test]
+async fn a_collector_that_claims_impossible_numbers_ends_no_export_and_no_count() {
+    let answers = [
+        Answer::Reject(-1),
+        Answer::Reject(i64::MAX),
+        Answer::Reject(i64::MAX),
+        Answer::Status(500),
+        Answer::Status(500),
+    ];
+    let collector = Collector::start(&answers);
+    let url = collector.url();
+    let program = Program::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("MCP_METRICS", "127.0.0.1:0"),
+        SOON,
+    ])
+    .await;
+    let metrics = metrics_url(&program);
+    for requests in 1..=answers.len() + 1 {
+        program.call(&program.ada, "who_am_i", json!({})).await;
+        // Each request has one span.
+        collector.heads(requests);
+    }
+    // The collector does not read the spans of the two requests that fail.
+    assert_eq!(collector.spans(4).len(), 4);
+    let lost = until_lost(&metrics, "export_failed", 2).await;
+    assert_eq!(lost["rejected"], 2, "{lost:?}");
+    assert_eq!(lost.values().sum::<u64>(), 4, "{lost:?}");
+    program.stop();
 }
 
 #[actix_web::test]

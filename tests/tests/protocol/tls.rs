@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::{App, web};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use mcp_auth::testing::TestClock;
 use mcp_auth::{ServerBuilder, Severity};
 use reqwest::tls::Version;
 use serde_json::json;
@@ -343,6 +344,8 @@ async fn a_changed_pair_that_cannot_be_used_changes_nothing_and_is_counted() {
         ),
         // The certificate is good, but has another key.
         ("chain.pem", &other.chain),
+        // The key belongs to the certificate, but the chain is too long.
+        ("chain.pem", &other.chain.repeat(17)),
     ] {
         secured.write(name, content);
         failed += 1;
@@ -358,6 +361,89 @@ async fn a_changed_pair_that_cannot_be_used_changes_nothing_and_is_counted() {
     until_counted(&world, "failed", failed + 1).await;
     assert_eq!(served(&world).await, served_before);
     exchange(&world, &mut world.raw().await).await;
+}
+
+#[actix_web::test]
+async fn an_expired_certificate_does_not_replace_a_valid_one() {
+    let secured = Secured::new();
+    let process = start(&secured);
+    let metrics = process.fact("metrics").to_owned();
+    let address = address(&process);
+    let before = secured.served(address).await;
+    secured.install(&secured.issue("old", NAMES, 2021));
+    until_counted_at(&metrics, "failed", 1).await;
+    assert_eq!(secured.served(address).await, before);
+    secured.install(&secured.issue("good", NAMES, 2098));
+    until_counted_at(&metrics, "ok", 1).await;
+    assert_ne!(secured.served(address).await, before);
+    // The certificate is used, although clients of the canonical URL refuse it.
+    secured.install(&secured.issue("other", &["other.example.com"], 2099));
+    until_counted_at(&metrics, "ok", 2).await;
+    let log = stopped(process);
+    let line = |text: &str| {
+        let mut lines = log.lines().filter(|line| line.contains(text));
+        let line = lines.next().unwrap_or_else(|| panic!("{text}: {log}"));
+        assert_eq!(lines.next(), None, "{log}");
+        line.to_owned()
+    };
+    let kept = line("certificate_unusable");
+    for text in [
+        "WARN",
+        "clients would refuse the changed certificate; the last good certificate stays in use",
+        "it has expired",
+        "renew the certificate",
+    ] {
+        assert!(kept.contains(text), "{kept}");
+    }
+    let other = line("the certificate is not valid for the host of the canonical URL");
+    assert!(
+        other.contains("WARN") && other.contains("127.0.0.1"),
+        "{other}"
+    );
+}
+
+#[actix_web::test]
+async fn a_certificate_that_is_not_valid_yet_is_used_when_its_time_has_come() {
+    let world = secured(|builder| builder).await;
+    let secured = world.certificate();
+    let before = served(&world).await;
+    let beginning = since_1970() + Duration::from_secs(4);
+    secured.install(&secured.issue_from("early", beginning));
+    loop {
+        // Before its beginning, this client would refuse the new certificate.
+        let served = served(&world).await;
+        if since_1970() >= beginning {
+            break;
+        }
+        assert_eq!(served, before);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    until_served(&world, &before).await;
+}
+
+#[actix_web::test]
+async fn an_expired_certificate_is_replaced_by_any_other() {
+    let secured = Secured::new();
+    secured.install(&secured.issue("old", NAMES, 2021));
+    let process = start(&secured);
+    let metrics = process.fact("metrics").to_owned();
+    secured.install(&secured.issue("older", NAMES, 2020));
+    until_counted_at(&metrics, "ok", 1).await;
+    secured.install(&secured.issue("good", NAMES, 2099));
+    until_counted_at(&metrics, "ok", 2).await;
+    secured.served(address(&process)).await;
+}
+
+#[actix_web::test]
+async fn a_certificate_that_expires_soon_is_used_and_named_in_the_log() {
+    let secured = Secured::new();
+    let process = start(&secured);
+    let metrics = process.fact("metrics").to_owned();
+    let end = since_1970() + Duration::from_secs(3 * 24 * 60 * 60);
+    secured.install(&secured.issue_until("soon", end));
+    until_counted_at(&metrics, "ok", 1).await;
+    let log = stopped(process);
+    assert!(log.contains("certificate_expiring"), "{log}");
 }
 
 #[actix_web::test]
@@ -410,6 +496,10 @@ async fn files_that_cannot_be_used_stop_the_server_at_its_start() {
     secured.write("other-key.pem", &other.key);
     secured.write("not.pem", "-----BEGIN CERTIFICATE-----\nsecret");
     secured.write("empty.pem", "");
+    let pair = secured.issue("long", NAMES, 2099);
+    secured.write("long.pem", &pair.chain.repeat(17));
+    secured.write("longest.pem", &pair.chain.repeat(16));
+    secured.write("long-key.pem", &pair.key);
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nbm8=\n-----END ENCRYPTED PRIVATE KEY-----\n";
     secured.write("encrypted.pem", encrypted);
@@ -444,6 +534,12 @@ async fn files_that_cannot_be_used_stop_the_server_at_its_start() {
             key.clone(),
             "tls-certificate-unusable",
             "it has no certificate in PEM form",
+        ),
+        (
+            of("long.pem"),
+            of("long-key.pem"),
+            "tls-certificate-unusable",
+            "it has more than 16 certificates",
         ),
         (
             chain.clone(),
@@ -481,6 +577,10 @@ async fn files_that_cannot_be_used_stop_the_server_at_its_start() {
             "{text}"
         );
     }
+    let clerk = emulator().await;
+    let server = builder(&clerk).tools_of("protocol::tls::tools");
+    let server = server.tls(of("longest.pem"), of("long-key.pem"));
+    server.build().await.unwrap();
 }
 
 #[actix_web::test]
@@ -635,10 +735,46 @@ async fn until_served(world: &World, before: &[u8]) {
     panic!("the certificate does not change");
 }
 
+/// Starts the program with TLS and metrics.
+fn start(secured: &Secured) -> Process {
+    let (chain, key) = (secured.path("chain.pem"), secured.path("key.pem"));
+    Process::start(&[
+        ("PORT", "0"),
+        ("MCP_METRICS", "127.0.0.1:0"),
+        ("MCP_TLS_CERT", chain.to_str().unwrap()),
+        ("MCP_TLS_KEY", key.to_str().unwrap()),
+    ])
+}
+
+fn address(process: &Process) -> SocketAddr {
+    let endpoint = process.fact("endpoint");
+    let address = endpoint.trim_start_matches("https://");
+    address.trim_end_matches("/mcp").parse().unwrap()
+}
+
+/// Stops the program, and returns its log.
+fn stopped(mut process: Process) -> String {
+    process.signal("TERM");
+    while process.ended().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process.log()
+}
+
+fn since_1970() -> Duration {
+    Duration::from_secs(TestClock::new().unix_seconds())
+}
+
 async fn until_counted(world: &World, result: &str, count: usize) {
+    let url = format!("http://{}/metrics", world.server.metrics.unwrap());
+    until_counted_at(&url, result, count).await;
+}
+
+/// Waits until this metric counts this number of changed certificates.
+async fn until_counted_at(metrics: &str, result: &str, count: usize) {
     let line = format!("mcp_auth_certificate_reloads_total{{result=\"{result}\"}} {count}");
     for _ in 0..PATIENCE_IN_POLLS {
-        if scrape(world).await.lines().any(|one| one == line) {
+        if scrape_at(metrics).await.lines().any(|one| one == line) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -647,7 +783,10 @@ async fn until_counted(world: &World, result: &str, count: usize) {
 }
 
 async fn scrape(world: &World) -> String {
-    let url = format!("http://{}/metrics", world.server.metrics.unwrap());
+    scrape_at(&format!("http://{}/metrics", world.server.metrics.unwrap())).await
+}
+
+async fn scrape_at(url: &str) -> String {
     client()
         .get(url)
         .send()

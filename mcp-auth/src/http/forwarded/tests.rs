@@ -168,6 +168,35 @@ fn a_list_without_end_is_read_up_to_a_bound() {
 }
 
 #[test]
+fn each_header_that_a_proxy_adds_shows_the_proxy() {
+    let forwarded = |name: &str| {
+        let request = TestRequest::get().append_header((name, "192.0.2.1"));
+        is_forwarded(request.to_http_request().headers())
+    };
+    for name in [
+        "CF-Connecting-IP",
+        "Fly-Client-IP",
+        "Forwarded",
+        "Tailscale-User-Login",
+        "True-Client-IP",
+        "Via",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Original-Forwarded-For",
+        "X-Real-IP",
+    ] {
+        assert!(forwarded(name), "{name}");
+    }
+    for name in ["Accept", "Host", "Origin", "X-Forwarded", "X-Request-Id"] {
+        assert!(!forwarded(name), "{name}");
+    }
+}
+
+#[test]
 fn a_likely_proxy_is_named_once_with_the_setting() {
     let warnings = |is_public: bool, proxies: &[&str], peers: &[&str]| {
         let clients = Clients::new(Networks::parse(proxies).unwrap(), is_public);

@@ -26,6 +26,8 @@ pub(crate) struct Certificate {
 pub(crate) enum CertificateError {
     #[error("it has no certificate in PEM form")]
     NoCertificate,
+    #[error("it has more than {MOST_CERTIFICATES} certificates")]
+    TooManyCertificates,
     #[error("it has no private key in PEM form; an encrypted key cannot be used")]
     NoKey,
     #[error("it is not well-formed PEM")]
@@ -36,6 +38,27 @@ pub(crate) enum CertificateError {
     UnusableKey,
     #[error("its private key does not belong to the first certificate of the chain")]
     KeyMismatch,
+}
+
+/// The reason why clients refuse a certificate at a time.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub(crate) enum Invalidity {
+    #[error("it has expired")]
+    Expired,
+    #[error("it is not valid yet")]
+    NotYetValid,
+}
+
+impl Invalidity {
+    /// Returns what the operator does about the certificate.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Expired => "renew the certificate",
+            Self::NotYetValid => {
+                "correct the clock of this machine, or wait until the certificate is valid"
+            }
+        }
+    }
 }
 
 impl CertificateError {
@@ -52,9 +75,13 @@ impl Certificate {
     ///
     /// One of [`CertificateError`].
     pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let certificates = CertificateDer::pem_slice_iter(pem);
+        let chain: Result<Vec<_>, _> = certificates.take(MOST_CERTIFICATES + 1).collect();
         let missing = CertificateError::NoCertificate;
         let chain = chain.map_err(|error| or_missing(&error, missing))?;
+        if chain.len() > MOST_CERTIFICATES {
+            return Err(CertificateError::TooManyCertificates);
+        }
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
         ParsedCertificate::try_from(first).map_err(|_| CertificateError::Malformed)?;
         Ok(chain)
@@ -104,8 +131,17 @@ impl Certificate {
         ends.min().map_or(0, as_ms)
     }
 
+    /// Returns the reason why clients refuse the certificate at this time, in milliseconds since 1970. `None` if the
+    /// certificate is valid.
+    pub(crate) fn invalidity(&self, now_unix_ms: u64) -> Option<Invalidity> {
+        if self.is_early(now_unix_ms) {
+            return Some(Invalidity::NotYetValid);
+        }
+        (self.expires_unix_ms() <= now_unix_ms).then_some(Invalidity::Expired)
+    }
+
     /// Returns true if the first certificate is not valid yet at this time, in milliseconds since 1970.
-    pub(crate) fn is_early(&self, now_unix_ms: u64) -> bool {
+    fn is_early(&self, now_unix_ms: u64) -> bool {
         let now = Duration::from_millis(now_unix_ms);
         self.chain.first().is_some_and(|one| {
             matches!(
@@ -172,6 +208,8 @@ fn or_missing(error: &PemError, missing: CertificateError) -> CertificateError {
     }
 }
 
+/// The largest number of certificates in a chain. Chains have two to four certificates in practice.
+const MOST_CERTIFICATES: usize = 16;
 /// The protocols that the server offers (RFC 7301), the preferred protocol first.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 /// The name of HTTP/2 over TLS (RFC 9113 section 3.2).

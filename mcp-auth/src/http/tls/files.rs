@@ -1,7 +1,7 @@
 //! The files of the certificate and of its key, and the thread that reads the files again when they change.
 //!
-//! INVARIANT: the certificate changes only after a whole pair was read whose key belongs to its certificate. In every other
-//! case the last good pair stays.
+//! INVARIANT: the certificate changes only after a whole pair was read whose key belongs to its certificate. A certificate
+//! that is valid now never changes to one that is expired or not valid yet. In every other case the last good pair stays.
 
 use std::io;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::identity::LogThrottle;
 use crate::watched_file::{ReadError, WatchedFile, watch};
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Invalidity};
 
 /// The certificate of new handshakes. Open connections keep the certificate with which they began.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Certificates {
 pub(crate) struct CertificateFiles {
     chain: WatchedFile,
     key: WatchedFile,
+    /// The host of the canonical URL.
+    host: Option<String>,
+    /// The pair as last read, if the pair is not valid now and the certificate in use is valid.
+    set_aside: Option<Certificate>,
     /// The reason why the files as last read cannot be used.
     problem: Option<Problem>,
     /// Limits the log lines about files that cannot be used.
@@ -84,19 +88,28 @@ pub(crate) enum FileProblem {
     Content(#[from] CertificateError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A problem of changed files only. At the start, such a certificate is used.
+    #[error(transparent)]
+    Invalid(#[from] Invalidity),
 }
 
 impl CertificateFiles {
-    /// Reads the files of a chain and of its key.
+    /// Reads the files of a chain and of its key. `host` is the host of the canonical URL.
     ///
     /// # Errors
     ///
     /// A [`PairError`] if a file cannot be read, has no certificate or no key, or if the key does not belong to the
     /// certificate.
-    pub(crate) fn open(chain: &Path, key: &Path) -> Result<(Self, Arc<Certificates>), PairError> {
+    pub(crate) fn open(
+        chain: &Path,
+        key: &Path,
+        host: Option<&str>,
+    ) -> Result<(Self, Arc<Certificates>), PairError> {
         let mut files = Self {
             chain: WatchedFile::new(chain, MOST_BYTES),
             key: WatchedFile::new(key, MOST_BYTES),
+            host: host.map(ToOwned::to_owned),
+            set_aside: None,
             problem: None,
             throttle: LogThrottle::default(),
             warned_on: 0,
@@ -126,17 +139,18 @@ impl CertificateFiles {
         })
     }
 
-    /// Puts the pair into use if a file changed.
+    /// Puts the pair into use if a file changed, or if a pair that was set aside is valid now.
     pub(super) fn poll(&mut self, certificates: &Certificates) {
-        match self.load_change() {
+        match self.next(&certificates.current()) {
             Ok(Some(certificate)) => {
                 let expires = certificate.expires_unix_ms() / 1_000;
-                certificates.current.store(Arc::new(certificate));
-                certificates.loaded.fetch_add(1, Ordering::Relaxed);
                 self.problem = None;
                 self.warned_on = 0;
                 let file = self.chain.path().display();
                 tracing::info!(target: "mcp_auth", %file, expires, "the certificate was read again");
+                self.warn_of_host(&certificate);
+                certificates.current.store(Arc::new(certificate));
+                certificates.loaded.fetch_add(1, Ordering::Relaxed);
             }
             Ok(None) => self.report(certificates),
             Err(error) if self.problem.is_some_and(|before| before.error == error) => {
@@ -165,13 +179,41 @@ impl CertificateFiles {
             PairFile::Chain => &self.chain,
             PairFile::Key => &self.key,
         };
-        tracing::error!(
-            target: "mcp_auth",
-            fact = "certificate_unusable",
-            file = %file.path().display(),
-            reason = %error.problem,
-            "the changed certificate cannot be used; the last good certificate stays in use"
-        );
+        let file = file.path().display();
+        if let FileProblem::Invalid(reason) = error.problem {
+            tracing::warn!(
+                target: "mcp_auth",
+                fact = "certificate_unusable",
+                %file,
+                %reason,
+                remedy = reason.remedy(),
+                "clients would refuse the changed certificate; the last good certificate stays in use"
+            );
+        } else {
+            tracing::error!(
+                target: "mcp_auth",
+                fact = "certificate_unusable",
+                %file,
+                reason = %error.problem,
+                "the changed certificate cannot be used; the last good certificate stays in use"
+            );
+        }
+    }
+
+    /// Logs that a certificate is not valid for the host of the canonical URL.
+    fn warn_of_host(&self, certificate: &Certificate) {
+        let Some(host) = &self.host else {
+            return;
+        };
+        if !certificate.covers(host) {
+            tracing::warn!(
+                target: "mcp_auth",
+                file = %self.chain.path().display(),
+                %host,
+                remedy = "use a certificate for this host, or correct MCP_URL",
+                "the certificate is not valid for the host of the canonical URL"
+            );
+        }
     }
 
     /// Logs once a day that the certificate expires soon.
@@ -191,6 +233,25 @@ impl CertificateFiles {
             days,
             "the certificate expires soon, or has expired"
         );
+    }
+
+    /// Returns the certificate that replaces the certificate in use. `None` if no file changed.
+    fn next(&mut self, used: &Certificate) -> Result<Option<Certificate>, PairError> {
+        let set_aside = self.set_aside.take();
+        let Some(certificate) = self.load_change()?.or(set_aside) else {
+            return Ok(None);
+        };
+        let now = self.clock.unix_ms();
+        if let Some(invalidity) = certificate.invalidity(now)
+            && used.invalidity(now).is_none()
+        {
+            self.set_aside = Some(certificate);
+            return Err(PairError {
+                file: PairFile::Chain,
+                problem: invalidity.into(),
+            });
+        }
+        Ok(Some(certificate))
     }
 
     fn load_change(&mut self) -> Result<Option<Certificate>, PairError> {

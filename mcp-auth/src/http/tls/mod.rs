@@ -7,4 +7,5 @@ mod certificate;
 mod files;
 
 pub(super) use certificate::HTTP_2;
+pub(crate) use certificate::Invalidity;
 pub(crate) use files::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, SystemClock};
 use crate::http::Canonical;
 #[cfg(feature = "tls")]
-use crate::http::{CertificateFiles, Certificates, FileProblem, PairFile, SOON_MS};
+use crate::http::{CertificateFiles, Certificates, FileProblem, Invalidity, PairFile, SOON_MS};
 
 use super::super::codes;
 #[cfg(feature = "tls")]
@@ -36,7 +36,8 @@ impl ServerBuilder {
     ///
     /// The server speaks TLS 1.2 and TLS 1.3, and asks clients for no certificate. It reads the files again within a second
     /// after they change. New connections then use the new certificate, and open connections continue. If the new files
-    /// cannot be used, the last good certificate stays in use, and the server logs an error.
+    /// cannot be used, or the new certificate is expired or not valid yet, the last good certificate stays in use, and the
+    /// server logs the reason.
     ///
     /// The default of the canonical URL becomes `https://127.0.0.1:{port}/mcp`. The server does not start if the
     /// [`url`](Self::url) is an http URL, if a file cannot be read, or if the key does not belong to the certificate.
@@ -103,7 +104,8 @@ impl TlsOptions {
             (Some(_), None) => return Err(incomplete(&certificate, &key)),
             (None, Some(_)) => return Err(incomplete(&key, &certificate)),
         };
-        let opened = CertificateFiles::open(Path::new(path), Path::new(key_path));
+        let host = canonical.map(Canonical::host_name);
+        let opened = CertificateFiles::open(Path::new(path), Path::new(key_path), host);
         let (files, certificates) = opened.map_err(|error| {
             let (setting, path) = match error.file {
                 PairFile::Chain => (certificate.source, path),
@@ -180,17 +182,25 @@ fn check(
     let mut warn = |code, what: String, remedy: &str| {
         findings.push(Finding::new(code, what).remedy_is(remedy));
     };
-    let renew = "renew the certificate";
-    if certificate.is_early(now) {
-        let what = format!("{source}: the certificate in `{path}` is not valid yet");
-        let remedy = "correct the clock of this machine, or wait until the certificate is valid";
-        warn(&codes::CERTIFICATE_EXPIRED, what, remedy);
-    } else if end <= now {
-        let what = format!("{source}: the certificate in `{path}` expired on {day}");
-        warn(&codes::CERTIFICATE_EXPIRED, what, renew);
-    } else if end - now <= SOON_MS {
-        let what = format!("{source}: the certificate in `{path}` expires on {day}");
-        warn(&codes::CERTIFICATE_EXPIRING, what, renew);
+    let about = |problem: &str| format!("{source}: the certificate in `{path}` {problem}");
+    match certificate.invalidity(now) {
+        Some(early @ Invalidity::NotYetValid) => {
+            let what = about("is not valid yet");
+            warn(&codes::CERTIFICATE_EXPIRED, what, early.remedy());
+        }
+        Some(expired @ Invalidity::Expired) => {
+            let what = about(&format!("expired on {day}"));
+            warn(&codes::CERTIFICATE_EXPIRED, what, expired.remedy());
+        }
+        None if end.saturating_sub(now) <= SOON_MS => {
+            let what = about(&format!("expires on {day}"));
+            warn(
+                &codes::CERTIFICATE_EXPIRING,
+                what,
+                Invalidity::Expired.remedy(),
+            );
+        }
+        None => {}
     }
     let host = canonical.host_name();
     if !certificate.covers(host) {
