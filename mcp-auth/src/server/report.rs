@@ -210,7 +210,7 @@ impl Report {
 
     /// Returns the command that fetches a token that the server accepts.
     fn token_command(&self, local: &TryIt) -> String {
-        format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
+        format!("curl -sS '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
     /// Returns a command for a shell. The command fetches a token and sends a request of MCP 2025-11-25, because this
@@ -226,7 +226,7 @@ impl Report {
             Trial::List => ("tools/list", "{}".to_owned()),
         };
         format!(
-            "curl -s {endpoint} -H \"Authorization: Bearer $({token})\" \
+            "curl -sS {endpoint} -H \"Authorization: Bearer $({token})\" \
              -H 'Content-Type: application/json' \
              -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}'"
         )
@@ -322,7 +322,7 @@ fn try_it(
     }
 }
 
-/// A guarded tool that is read-only, needs no arguments and admits this caller.
+/// A guarded tool that is read-only, needs no arguments, answers at once and admits this caller.
 fn tool_to_try<'a>(
     registry: &'a Registry,
     matrix: &AccessMatrix,
@@ -331,6 +331,7 @@ fn tool_to_try<'a>(
     let fits = |tool: &&Arc<Served>| {
         tool.is_read_only()
             && !tool.requires_arguments()
+            && tool.task().is_none()
             && !tool.guard().is_public()
             && matrix.lets(caller, tool.name())
     };

@@ -258,7 +258,7 @@ async fn with_a_local_clerk_the_page_names_its_roles_and_contains_no_token() {
     );
     let issuer = process.fact("issuer").split(' ').next().unwrap();
     let endpoint = process.fact("endpoint");
-    let token = format!("$(curl -s '{issuer}/dev/token?user=ada&amp;org=acme')");
+    let token = format!("$(curl -sS '{issuer}/dev/token?user=ada&amp;org=acme')");
     let token = format!("--header &quot;Authorization: Bearer {token}&quot;</code>");
     let add = format!("<code>claude mcp add --transport http tests {endpoint}");
     let list = format!(
@@ -301,7 +301,7 @@ async fn with_a_local_clerk_admins_may_call_every_tool_and_the_printed_command_w
     assert!(page.contains("&quot;name&quot;:&quot;ledger&quot;"));
 
     let token = page
-        .split("curl -s '")
+        .split("curl -sS '")
         .nth(1)
         .unwrap()
         .split('\'')

@@ -863,7 +863,7 @@ async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
     );
     let line = printed.lines().last().unwrap();
     assert!(
-        line.starts_with("curl -s ") && line.contains(&endpoint),
+        line.starts_with("curl -sS ") && line.contains(&endpoint),
         "{line}"
     );
     // This does what the printed command does, without a shell.
@@ -872,7 +872,7 @@ async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
         rest.split_once(after).unwrap().0.to_owned()
     };
     let token = client()
-        .get(between("$(curl -s '", "')"))
+        .get(between("$(curl -sS '", "')"))
         .send()
         .await
         .unwrap();

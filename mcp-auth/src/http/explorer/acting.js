@@ -66,7 +66,8 @@ function actingControls(legend, first, onChange) {
         };
         const name = person.name ?? person.machine;
         const title = name + (inOrg ? ` in ${inOrg}` : '');
-        return { name, title, wish, orgInUrl: DATA.org_in_url ? inOrg : null };
+        const isOutside = person.organizations?.length === 0;
+        return { name, title, wish, isOutside, orgInUrl: DATA.org_in_url ? inOrg : null };
     }
 
     who.selectedIndex = Math.min(first, who.options.length - 1);

@@ -29,6 +29,7 @@ const detail = el('form', { novalidate: true, class: 'detail', hidden: true, sub
 function makePanel(index) {
     const panel = { view: outcomeView(), seen: null };
     panel.acting = actingControls(index === 0 ? 'Act as' : 'and as', index, () => {
+        panel.view.age();
         changed();
         load(panel);
     });
@@ -119,7 +120,9 @@ function remember(list, item) {
 function narrow() {
     const text = filter.value.trim().toLowerCase();
     const holds = (each) => each?.toLowerCase().includes(text);
-    for (const { node, id, item } of entries.values()) node.hidden = !holds(id) && !holds(item.title);
+    for (const { node, id, item } of entries.values()) node.hidden = ![id, item.title, item.description].some(holds);
+    for (const group of picker.querySelectorAll('fieldset')) group.hidden = [...entries.values()]
+        .every(({ node }) => node.hidden || node.parentElement !== group);
 }
 
 /** Says at an entry which of the callers do not see it. */
@@ -131,6 +134,7 @@ function mark(entry) {
 
 /** Shows an entry: its description, the form, and the buttons. */
 function choose(entry) {
+    if (chosen && chosen !== entry) panels.forEach(({ view }) => view.age());
     chosen = entry;
     entry.radio.checked = true;
     entry.shown ??= show(entry);
@@ -276,7 +280,10 @@ async function explain({ view, acting }, caller, entry) {
         const scopes = explanation.scopes ?? [];
         const helps = scopes.length > 0 && caller.wish?.kind === 'oauth';
         const retry = helps && button('Take a token with these scopes', () => acting.setScopes(scopes.join(' ')));
-        view.explain(whyOf(explanation), retry);
+        const isDenied = explanation.decision === 'denied';
+        const outside = isDenied && caller.isOutside && el('p', {}, `${caller.name} is a member of no organization of the `,
+            'local Clerk, so another token does not help: somebody must add the person to an organization.');
+        view.explain(outside, whyOf(explanation), retry);
     } catch (error) {
         view.explain(el('h4', {}, 'Why'), el('p', {}, `There is no explanation: ${error.message}`));
     }

@@ -141,6 +141,8 @@ function evidenceOf({ caller, request, trace, status, headers, text, response },
         status && fold('Response', block(received())));
 }
 
+const EARLIER = 'Earlier: ';
+
 /** Makes the part of the page with the outcome of one caller. */
 function outcomeView() {
     const title = el('h3', { tabindex: '-1' });
@@ -157,6 +159,10 @@ function outcomeView() {
             verdict.replaceChildren(text);
             messages.replaceChildren();
             for (const part of [questions, result, why, evidence]) fill(part);
+        },
+        /** Marks the outcome as one of an earlier choice. */
+        age() {
+            if (!title.textContent.startsWith(EARLIER)) title.textContent = EARLIER + title.textContent;
         },
         show(exchange, outcome = exchange.response?.result) {
             const [tone, name, text] = verdictOf(exchange);
