@@ -36,6 +36,7 @@ mod spans;
 mod start;
 #[cfg(feature = "stdio")]
 mod stdio;
+mod trial;
 mod variables;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};

@@ -5,23 +5,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 #[cfg(feature = "metrics")]
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use url::form_urlencoded;
+use std::path::Path;
 
 use crate::http::{Canonical, Explored, Local, Overview};
 use crate::identity::{AudienceMode, Machine, Parties, TokenPolicy};
 use crate::limits::Networks;
-use crate::primitive::{PrimitiveKind, Registry, Served};
+use crate::primitive::{PrimitiveKind, Registry};
 use crate::protocol::AnonymousAccess;
 
-use super::assemble::{LocalClerk, Seat};
+use super::assemble::LocalClerk;
 #[cfg(feature = "tls")]
 use super::builder::Tls;
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys};
 use super::date::day_of;
-use super::matrix::{AccessMatrix, Item, SampleCaller};
+use super::matrix::{AccessMatrix, Item};
+use super::trial::{TryIt, try_it};
 
 /// The data of the report.
 #[derive(Clone, Debug)]
@@ -33,33 +31,12 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
-    /// The parts about metrics, spans and TLS: the heading of each part, and its lines.
+    /// The parts about the audit log, metrics, spans and TLS: the heading of each part, and its lines.
     further: Vec<(&'static str, Vec<String>)>,
     pub(super) matrix: AccessMatrix,
     /// A remark that is printed after the issuer.
     remark: &'static str,
     local: Option<TryIt>,
-}
-
-/// An example request to a server with a local Clerk, for people who try the server out.
-#[derive(Clone, Debug)]
-struct TryIt {
-    trial: Trial,
-    /// The user whose token the request uses, for example `ada`.
-    user: String,
-    /// The role and the organization of that user, for example `admin of acme`.
-    place: Option<String>,
-    /// The query string of the request that fetches the user's token.
-    token_query: String,
-    /// The file that stores the state of the local Clerk.
-    state_file: Option<PathBuf>,
-}
-
-/// The request that the example sends.
-#[derive(Clone, Debug)]
-enum Trial {
-    Call(&'static str),
-    List,
 }
 
 impl Report {
@@ -111,6 +88,12 @@ impl Report {
             self.enforced.push(line);
         }
         self
+    }
+
+    /// Adds the file of the audit log.
+    pub(super) fn audits_to(&mut self, file: &Path) {
+        self.further
+            .push(("audit   ", vec![format!("to {}", shown(file))]));
     }
 
     /// Adds the address of metrics. If other machines can reach it, also says what they read there.
@@ -196,8 +179,8 @@ impl Report {
             local: self.local.as_ref().map(|local| Local {
                 user: local.user.clone(),
                 place: local.place.clone(),
-                token: self.token_command(local),
-                trial: self.trial(local),
+                token: local.token_command(&self.issuer),
+                trial: local.command(&self.endpoint, &self.issuer),
                 state_file: local.state_file.as_deref().map(shown),
             }),
             enforced: self.enforced.clone(),
@@ -206,30 +189,6 @@ impl Report {
             descriptions: registry.iter().map(|tool| tool.summary()).collect(),
             explored,
         }
-    }
-
-    /// Returns the command that fetches a token that the server accepts.
-    fn token_command(&self, local: &TryIt) -> String {
-        format!("curl -sS '{}/dev/token?{}'", self.issuer, local.token_query)
-    }
-
-    /// Returns a command for a shell. The command fetches a token and sends a request of MCP 2025-11-25, because this
-    /// revision needs no `_meta`.
-    fn trial(&self, local: &TryIt) -> String {
-        let endpoint = &self.endpoint;
-        let token = self.token_command(local);
-        let (method, params) = match local.trial {
-            Trial::Call(tool) => (
-                "tools/call",
-                format!(r#"{{"name":"{tool}","arguments":{{}}}}"#),
-            ),
-            Trial::List => ("tools/list", "{}".to_owned()),
-        };
-        format!(
-            "curl -sS {endpoint} -H \"Authorization: Bearer $({token})\" \
-             -H 'Content-Type: application/json' \
-             -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}'"
-        )
     }
 }
 
@@ -285,86 +244,11 @@ impl fmt::Display for Report {
             )?;
         }
         if let Some(local) = &self.local {
-            writeln!(f, "Try it:\n{}", self.trial(local))?;
+            let command = local.command(&self.endpoint, &self.issuer);
+            writeln!(f, "Try it:\n{command}")?;
         }
         Ok(())
     }
-}
-
-/// Chooses the example request: a call by the first person who may call a suitable tool. If there
-/// is no such person, the request lists the tools.
-fn try_it(
-    builder: &ServerBuilder,
-    policy: &TokenPolicy,
-    registry: &Registry,
-    matrix: &AccessMatrix,
-    local: &LocalClerk,
-) -> TryIt {
-    let calls = local.seats.iter().filter_map(|seat| {
-        let tool = tool_to_try(registry, matrix, &sample_caller(seat))?;
-        Some((seat, tool))
-    });
-    // Prefer a tool that requires an organization, because it is the better example.
-    let best = calls.min_by_key(|(_, tool)| !tool.guard().needs_organization());
-    let seat = best.map_or(local.seats.first(), |(seat, _)| Some(seat));
-    let trial = best.map_or(Trial::List, |(_, tool)| Trial::Call(tool.name()));
-    let place = seat.and_then(|seat| {
-        let role = seat.role.as_deref()?;
-        let role = role.strip_prefix("org:").unwrap_or(role);
-        Some(format!("{role} of {}", seat.organization.as_deref()?))
-    });
-    TryIt {
-        trial,
-        user: seat.map_or("NAME", |seat| &seat.user).to_owned(),
-        place,
-        token_query: token_query(builder, policy, seat),
-        state_file: local.state_file.clone(),
-    }
-}
-
-/// A guarded tool that is read-only, needs no arguments, answers at once and admits this caller.
-fn tool_to_try<'a>(
-    registry: &'a Registry,
-    matrix: &AccessMatrix,
-    caller: &SampleCaller,
-) -> Option<&'a Arc<Served>> {
-    let fits = |tool: &&Arc<Served>| {
-        tool.is_read_only()
-            && !tool.requires_arguments()
-            && tool.task().is_none()
-            && !tool.guard().is_public()
-            && matrix.lets(caller, tool.name())
-    };
-    let fitting = registry.tools().filter(fits);
-    fitting.min_by_key(|tool| !tool.guard().needs_organization())
-}
-
-fn sample_caller(seat: &Seat) -> SampleCaller {
-    let caller = SampleCaller::new(&seat.user);
-    let caller = match &seat.role {
-        Some(role) => caller.role(role),
-        None => caller,
-    };
-    let permissions = seat.permissions.iter();
-    permissions.fold(caller, |caller, permission| caller.permission(permission))
-}
-
-fn token_query(builder: &ServerBuilder, policy: &TokenPolicy, seat: Option<&Seat>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("user", seat.map_or("NAME", |seat| &seat.user));
-    if let Some(organization) = seat.and_then(|seat| seat.organization.as_deref()) {
-        query.append_pair("org", organization);
-    }
-    if !builder.scopes.required.is_empty() {
-        let scopes = format!("profile email {}", builder.scopes.required.join(" "));
-        query.append_pair("scopes", &scopes);
-    }
-    if let (AudienceMode::Require, Some(audience)) =
-        (policy.audience.mode, policy.audience.accepted.first())
-    {
-        query.append_pair("aud", audience);
-    }
-    query.finish()
 }
 
 /// Writes a path for printing. A path below the working directory is written relative to this directory.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "metrics")]
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -275,6 +276,7 @@ pub(super) async fn build(
         not(any(feature = "metrics", feature = "otel", feature = "tls")),
         expect(unused_mut, reason = "only metrics, spans and TLS add lines")
     )]
+    let audit_file = resolved.settings.audit.file().map(Path::to_owned);
     let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
         canonical,
@@ -298,6 +300,9 @@ pub(super) async fn build(
         clock,
     })?;
     let site = Arc::new(site);
+    if let Some(file) = audit_file {
+        report.audits_to(&file);
+    }
     observe(metrics, &site);
     #[cfg(feature = "tls")]
     if let Some(tls) = tls {

@@ -1,7 +1,7 @@
 //! The audit log.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -116,6 +116,13 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[
     Variable::of_server(WAIT),
 ];
 
+impl AuditSettings {
+    /// Returns the file of the audit log, if a setting names one.
+    pub(in crate::server) fn file(&self) -> Option<&Path> {
+        self.file.value.as_deref()
+    }
+}
+
 impl AuditOptions {
     /// Resolves the settings. Opens no file.
     pub(in crate::server) fn resolve(
@@ -177,8 +184,10 @@ impl AuditOptions {
         if let Some(path) = settings.file.value {
             let file = AuditFile::open(&path, settings.sync).map_err(|error| {
                 let source = settings.file.source;
-                let what = format!("{source} cannot be opened: {}", chain(&error));
-                let remedy = "name a file in a folder in which the server may write";
+                let (path, error) = (path.display(), chain(&error));
+                let what = format!("{source} is `{path}`, which cannot be opened: {error}");
+                let remedy =
+                    "name a file in a folder that exists and in which the server may write";
                 Finding::new(&codes::AUDIT_FILE_FAILED, what).remedy_is(remedy)
             })?;
             sinks.push(Sink::Lines(Box::new(file)));

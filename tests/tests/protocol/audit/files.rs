@@ -94,6 +94,8 @@ async fn a_server_that_is_stopped_has_written_a_record_of_each_call() {
     for sync in ["never", "second", "record"] {
         let log = Log::new();
         let mut process = log.start(&[("MCP_AUDIT_SYNC", sync)]);
+        let line = format!("  audit     to {}\n", log.path().display());
+        assert!(process.printed().contains(&line), "{}", process.printed());
         let load = Load::begin(&process);
         load.serves(200).await;
         let calls = load.end();
@@ -205,7 +207,10 @@ async fn a_file_that_cannot_be_opened_does_not_start() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("`audit_file` cannot be opened: "),
+        error.starts_with(&format!(
+            "`audit_file` is `{}`, which cannot be opened: ",
+            path.display()
+        )),
         "{error}"
     );
     assert!(error.ends_with(" [audit-file-failed]"), "{error}");
