@@ -250,8 +250,26 @@ mod tests {
         }
     }
 
+    /// Runs in a process of its own, because the subscribers of other tests would be interested in the span.
     #[test]
     fn a_span_that_is_left_out_is_made_only_for_a_layer_beside_the_export() {
+        const NAME: &str = "otel::sampling::tests::a_span_that_is_left_out_is_made_only_for_a_layer_beside_the_export";
+        const IN_CHILD: &str = "MCP_AUTH_TEST_IN_CHILD";
+
+        if std::env::var_os(IN_CHILD).is_some() {
+            return left_out_spans_are_made_only_for_a_layer_beside_the_export();
+        }
+        let program = std::env::current_exe().unwrap();
+        let child = std::process::Command::new(program)
+            .args(["--exact", NAME])
+            .env(IN_CHILD, "1")
+            .output()
+            .unwrap();
+        let output = String::from_utf8(child.stdout).unwrap();
+        assert!(output.contains("1 passed; 0 failed"), "{output}");
+    }
+
+    fn left_out_spans_are_made_only_for_a_layer_beside_the_export() {
         use tracing_subscriber::layer::{Layer, SubscriberExt};
         use tracing_subscriber::{EnvFilter, fmt, registry};
 

@@ -33,6 +33,7 @@ pub(crate) struct RequestSpan<'a> {
     http: Http<'a>,
     headers: &'a dyn Headers,
     /// True if the span is not exported.
+    #[cfg(feature = "otel")]
     is_left_out: bool,
     is_described: AtomicBool,
     /// The code of the JSON-RPC error in the response; 0 if there is none.
@@ -110,13 +111,14 @@ impl<'a> RequestSpan<'a> {
         #[cfg(feature = "otel")]
         let (span, is_left_out) = otel::begin(of_headers(headers), || http.span());
         #[cfg(not(feature = "otel"))]
-        let (span, is_left_out) = (http.span(), false);
+        let span = http.span();
         // The box keeps the futures of requests without a span small.
         Some(Box::new(Self {
             span,
             late: OnceLock::new(),
             http,
             headers,
+            #[cfg(feature = "otel")]
             is_left_out,
             is_described: AtomicBool::new(false),
             error: AtomicI32::new(0),

@@ -272,10 +272,6 @@ pub(super) async fn build(
     #[cfg(feature = "tls")]
     let tls = (resolved.settings.tls?).filter(|_| purpose != Purpose::Stdio);
     let revocations = resolved.policy.revocations.clone();
-    #[cfg_attr(
-        not(any(feature = "metrics", feature = "otel", feature = "tls")),
-        expect(unused_mut, reason = "only metrics, spans and TLS add lines")
-    )]
     let audit_file = resolved.settings.audit.file().map(Path::to_owned);
     let (site, mut report) = assemble(Parts {
         gate: resolved.settings.allowed.gate(&canonical),
