@@ -359,6 +359,8 @@ async fn metadata_of_an_unreachable_issuer_is_503_once_the_cache_expires() {
     for path in COPIES {
         world.get(path).await.expect_status(200);
     }
+    // A connection that is still open must not fetch the metadata.
+    world.instance.fail_with(Some(503));
     world.clerk.take().unwrap().stop().await;
     for path in COPIES {
         world.get(path).await.expect_status(200);

@@ -353,6 +353,8 @@ async fn while_memberships_cannot_be_looked_up_a_call_fails() {
         .await
         .expect_text("x");
     kept.one().await;
+    // A connection that is still open must not look the membership up.
+    world.instance.fail_with(Some(503));
     world.clerk.take().unwrap().stop().await;
     let call = world
         .call(Era::Modern, "delete", json!({ "id": "d1" }))
