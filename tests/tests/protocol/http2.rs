@@ -428,8 +428,15 @@ async fn requests_beyond_the_limit_of_a_connection_are_refused() {
     for number in 0..150 {
         frames.write(&call_on(2 * number + 1, &call)).await;
     }
-    let refused = frames.until(RST_STREAM, None).await;
-    assert_eq!(refused.code(), u32::from(Reason::REFUSED_STREAM));
+    // A request that the server reads after the first calls have ended is not refused.
+    let mut refused = BTreeSet::new();
+    while refused.len() < 147 {
+        let reset = frames.until(RST_STREAM, None).await;
+        // The body of a refused request can arrive when the server has forgotten the stream.
+        let codes = [Reason::REFUSED_STREAM, Reason::STREAM_CLOSED].map(u32::from);
+        assert!(codes.contains(&reset.code()), "{}", reset.code());
+        refused.insert(reset.stream);
+    }
     eventually("the first calls wait", || gate.entered() == 3).await;
     gate.open();
     for _ in 0..3 {
