@@ -83,6 +83,7 @@ mod guard;
 pub mod guide;
 mod http;
 mod identity;
+mod json_string;
 mod limits;
 mod loopback;
 mod metrics;

@@ -7,6 +7,8 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use crate::json_string::escape;
+
 use super::record::{AuditFact, AuditFacts, AuditRecord, FactSource};
 
 /// Returns a record as JSON, in one line without a line break.
@@ -83,16 +85,7 @@ impl Line {
     fn text(&mut self, member: &'static str, text: Option<&str>) {
         let Some(text) = text else { return };
         self.0.extend_from_slice(member.as_bytes());
-        // The loop has no early exit, so that the compiler vectorises it.
-        let special = text.bytes().fold(false, |any, byte| {
-            any | (byte < b' ') | (byte == b'"') | (byte == b'\\')
-        });
-        if special {
-            // serde_json writes the opening quotation mark too.
-            self.0.pop();
-            return self.json(text);
-        }
-        self.0.extend_from_slice(text.as_bytes());
+        escape(&mut self.0, text);
         self.0.push(b'"');
     }
 
@@ -113,7 +106,7 @@ impl Line {
         }
     }
 
-    fn json(&mut self, value: &(impl Serialize + ?Sized)) {
+    fn json(&mut self, value: &impl Serialize) {
         // All keys of maps in a record are text, so a record can always be written.
         let _ = serde_json::to_writer(&mut self.0, value);
     }

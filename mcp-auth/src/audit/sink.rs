@@ -50,8 +50,7 @@ pub trait AuditSink: Send + 'static {
 
 /// A sink of the server's own, which takes records as lines of text.
 ///
-/// The thread of a call writes the record as text. Another thread would have to free the parts of the record, which costs
-/// more than to write them.
+/// The thread of a call writes the record as text, so that no other thread has to free the parts of the record.
 pub(crate) trait LineSink: Send {
     /// Takes records as JSON, each with a line break.
     fn add_lines(&mut self, lines: &str);

@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::json_string::escape;
 use crate::primitive::{ClientAbilities, MirroredArgument, repeats};
 
 use super::envelope::{MOST_PARSED, Message};
 use super::era::{Era, Header, Mirrored};
 use super::sessions::{ClientResponse, EventId};
-use super::string::escape;
 
 /// Checks that both parsers accept or refuse a body, that they find the same value for each member,
 /// and that their refusals have the same code and id.

@@ -37,7 +37,6 @@ mod seal;
 mod sessions;
 mod span;
 mod step_up;
-mod string;
 mod subscriptions;
 mod task_record;
 mod tasks;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::guard::{Denied, Required};
+use crate::json_string::escape;
 use crate::primitive::{Body, List, Served, ToolOutput};
 
 use super::challenge::Challenge;
@@ -17,7 +18,6 @@ use super::era::{Era, MODERN};
 use super::lists::{Key, Lists};
 use super::rates::{Limited, RETRY_AFTER};
 use super::span::record_tool_error;
-use super::string::escape;
 use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
 

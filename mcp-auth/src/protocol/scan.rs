@@ -7,14 +7,14 @@
 
 use std::borrow::Cow;
 
-use super::string::plain;
+use crate::json_string::plain;
 
 /// A position in a text. The methods return `None` if the text is not JSON.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// True if a member has a name to which serde_json gives a meaning, at any depth of the text that was read.
+    /// True if a member, at any depth of the text that was read, has a name that serde_json reserves for itself.
     has_reserved_name: bool,
 }
 

@@ -187,6 +187,12 @@ impl Exported {
         self.attributes.get(name).map(String::as_str)
     }
 
+    /// The trace ids of the linked spans.
+    pub(crate) fn links(&self) -> Vec<String> {
+        let links = self.span.links.iter();
+        links.map(|link| hex(&link.trace_id)).collect()
+    }
+
     /// Expects these attributes, and no others.
     #[track_caller]
     pub(crate) fn expect_attributes(&self, expected: &[(&str, &str)]) {
@@ -218,7 +224,7 @@ impl Exported {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

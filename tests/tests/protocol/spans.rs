@@ -8,7 +8,7 @@ use clerk_emulator::{Emulator, TokenRequest};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 
-use crate::collector::{Answer, Collector, Exported, hex};
+use crate::collector::{Answer, Collector, Exported};
 use crate::process::{Process, run_check};
 use crate::reply::Reply;
 use crate::support::{LEGACY, client, emulator, message, modern_meta};
@@ -341,13 +341,7 @@ async fn a_span_is_a_child_in_the_trace_of_its_client() {
     assert_eq!(refused.span.name, "POST /mcp");
     assert_eq!(meta.span.trace_state, "rojo=1");
     assert_eq!(broken.span.trace_state, "");
-    let links: Vec<_> = meta
-        .span
-        .links
-        .iter()
-        .map(|link| hex(&link.trace_id))
-        .collect();
-    assert_eq!(links, [OTHER_TRACE]);
+    assert_eq!(meta.links(), [OTHER_TRACE]);
     assert!(header.span.links.is_empty() && none.span.links.is_empty());
     assert_eq!(none.parent(), "");
     assert!(![TRACE, OTHER_TRACE].contains(&none.trace_id().as_str()));
@@ -450,13 +444,7 @@ async fn a_request_whose_message_alone_says_that_it_is_recorded_is_exported_whol
     assert_eq!(status(allowed).as_deref(), Some("200"));
     assert_eq!(status(anonymous).as_deref(), Some("401"));
     assert_eq!(allowed.span.trace_state, "rojo=1");
-    let links: Vec<_> = allowed
-        .span
-        .links
-        .iter()
-        .map(|link| hex(&link.trace_id))
-        .collect();
-    assert_eq!(links, [OTHER_TRACE]);
+    assert_eq!(allowed.links(), [OTHER_TRACE]);
 }
 
 #[actix_web::test]

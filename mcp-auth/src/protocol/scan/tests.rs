@@ -1,7 +1,7 @@
 use serde_json::value::RawValue;
 
-use super::super::string::tests::Dice;
 use super::*;
+use crate::json_string::tests::Dice;
 
 const GOOD: [&str; 3] = [
     r#"{"a":1,"b":[true,false,null,{"x":-1.5e+3,"":{}}],"c":"d","e":[[],0]}"#,

@@ -1,7 +1,7 @@
 //! Writes escapes in JSON strings.
 
 /// Writes a text as the inside of a JSON string, with the same bytes as serde_json.
-pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
+pub(crate) fn escape(body: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let (run, after) = rest.split_at(plain(rest));
@@ -30,7 +30,7 @@ pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
 /// Returns the number of bytes before the first byte that must be escaped in a JSON string, or that
 /// ends the string.
 #[inline]
-pub(super) fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     // Most strings are short. The first bytes are searched word by word, and only longer strings
     // continue in blocks.
     let near = plain_words(bytes.get(..NEAR).unwrap_or(bytes));
@@ -87,18 +87,18 @@ const NEAR: usize = 32;
 const BLOCK: usize = 64;
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Pseudo-random numbers that are the same in each run.
-    pub(in super::super) struct Dice(u64);
+    pub(crate) struct Dice(u64);
 
     impl Dice {
-        pub(in super::super) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             Self(0x9e37_79b9_7f4a_7c15)
         }
 
-        pub(in super::super) fn below(&mut self, n: usize) -> usize {
+        pub(crate) fn below(&mut self, n: usize) -> usize {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
